@@ -45,7 +45,10 @@ const write = (path, text) => {
   writeFileSync(join(root, path), text);
 };
 write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);
-write("tsconfig.json", `${JSON.stringify({ extends: "../../tsconfig.base.json", include: ["src", "test"] }, null, 2)}\n`);
+write(
+  "tsconfig.json",
+  `${JSON.stringify({ extends: "../../tsconfig.base.json", include: ["src", "test"] }, null, 2)}\n`,
+);
 write(
   "vitest.config.ts",
   `import { defineProject, mergeConfig } from "vitest/config";

@@ -1,1 +1,1 @@
-export {};
+export { type ErrorName, type ErrorParts, isVlmError, nearest, printable, VlmError } from "./errors.ts";
