@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { testProjects } from "./tools/lib/workspace.ts";
 
-/** Every folder of packages/ that has a vitest.config.ts is a project of its own, named like the folder. */
-export default defineConfig({ test: { projects: ["packages/*", "tools"], maxWorkers: 2 } });
+/** Every folder with a vitest.config.ts is a project of its own, named like the folder. */
+export default defineConfig({ test: { projects: testProjects(), maxWorkers: 2 } });
