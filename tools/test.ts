@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, stripVTControlCharacters } from "node:util";
 import type { Check, Outcome } from "./lib/check.ts";
 import { recall, remember } from "./lib/memory.ts";
 import { inParallel } from "./lib/run.ts";
@@ -104,7 +104,7 @@ function seconds(since: number): string {
 }
 
 function indent(text: string): string {
-  const lines = text.trimEnd().split("\n");
+  const lines = stripVTControlCharacters(text).trimEnd().split("\n");
   const shown =
     lines.length > 80 ? [...lines.slice(0, 20), `... ${lines.length - 60} lines ...`, ...lines.slice(-40)] : lines;
   return shown.map((line) => `    ${line}`).join("\n");

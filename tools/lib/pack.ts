@@ -14,13 +14,20 @@ export function packAll(): Promise<Packed[]> {
 }
 
 async function pack(): Promise<Packed[]> {
-  const built = await run("turbo", ["run", "build", "--filter=./packages/*", "--output-logs=errors-only", "--concurrency=2"]);
+  const built = await run("turbo", [
+    "run",
+    "build",
+    "--filter=./packages/*",
+    "--output-logs=errors-only",
+    "--concurrency=2",
+  ]);
   if (built.status !== 0) throw new Error(`the build failed\n${built.output}`);
   const folder = path.join(cacheFolder, "pack");
   mkdirSync(folder, { recursive: true });
   const packed = await inParallel(packages(), 2, (item) => packOne(item, folder));
   for (const file of readdirSync(folder)) {
-    if (!packed.some(({ tarball }) => path.basename(tarball) === file)) rmSync(path.join(folder, file), { recursive: true });
+    if (!packed.some(({ tarball }) => path.basename(tarball) === file))
+      rmSync(path.join(folder, file), { recursive: true });
   }
   return packed;
 }

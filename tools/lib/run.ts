@@ -12,7 +12,15 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
-      env: { ...process.env, DO_NOT_TRACK: "1", TURBO_TELEMETRY_DISABLED: "1", NODE_OPTIONS: "", PATH, ...options.env },
+      env: {
+        ...process.env,
+        DO_NOT_TRACK: "1",
+        TURBO_TELEMETRY_DISABLED: "1",
+        NODE_OPTIONS: "",
+        ...(options.show ? {} : { NO_COLOR: "1", FORCE_COLOR: undefined }),
+        PATH,
+        ...options.env,
+      },
       stdio: ["ignore", options.show ? "inherit" : "pipe", options.show ? "inherit" : "pipe"],
       shell: process.platform === "win32",
       timeout: options.timeout ?? 0,

@@ -47,5 +47,7 @@ export function openPage(
   options: ({ entry: string | URL; folder?: never } | { folder: string; entry?: never }) & {
     webgpu?: boolean;
     args?: string[];
+    /** Wait until a folder's own script has set `globalThis.entry`, so that `call` works. */
+    exportsEntry?: boolean;
   } & Omit<ServeOptions, "headers">,
 ): Promise<TestPage>;

@@ -125,9 +125,19 @@ export async function bundleEntry(entry, outDir, { conditions = ["@vlm/source"],
 /**
  * Opens a page that has loaded `entry` (a .ts or .js module) or `folder` (already built).
  * `call(name, ...args)` runs an export of the entry in the page; arguments and result travel as JSON.
+ * A folder built elsewhere may offer exports too: it sets `globalThis.entry`, and `exportsEntry` waits for that.
  * `errors` collects uncaught errors and console errors, policy violations among them.
  */
-export async function openPage({ entry, folder, webgpu = true, isolated = true, csp = STRICT_CSP, args, handle } = {}) {
+export async function openPage({
+  entry,
+  folder,
+  exportsEntry,
+  webgpu = true,
+  isolated = true,
+  csp = STRICT_CSP,
+  args,
+  handle,
+} = {}) {
   const made = entry ? path.join(os.tmpdir(), `vlm-page-${randomUUID()}`) : undefined;
   const closers = [];
   const close = async () => {
@@ -146,16 +156,14 @@ export async function openPage({ entry, folder, webgpu = true, isolated = true, 
     closers.push(() => browser.close());
     const page = await browser.newPage();
     const errors = [];
-    page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
+    const uncaught = [];
+    page.on("pageerror", (error) => {
+      errors.push(String(error.stack ?? error));
+      uncaught.push(error);
+    });
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     await page.goto(server.url);
-    if (entry) {
-      await page
-        .waitForFunction(() => globalThis.entry !== undefined, undefined, { timeout: 30_000 })
-        .catch((cause) => {
-          throw new Error(`the page did not load its entry: ${errors.join("\n") || "no console errors"}`, { cause });
-        });
-    }
+    if (entry ?? exportsEntry) await waitForEntry(page, errors, uncaught);
     const call = async (name, ...callArgs) => {
       const json = await page.evaluate(
         async ([which, parameters]) => JSON.stringify((await globalThis.entry[which](...parameters)) ?? null),
@@ -167,5 +175,16 @@ export async function openPage({ entry, folder, webgpu = true, isolated = true, 
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Polls by the debugger's protocol, which a policy against eval does not stop. */
+async function waitForEntry(page, errors, uncaught, timeout = 30_000) {
+  const deadline = Date.now() + timeout;
+  while (!(await page.evaluate(() => globalThis.entry !== undefined))) {
+    if (uncaught.length > 0 || Date.now() > deadline) {
+      throw new Error(`the page did not load its entry: ${errors.join("\n") || `nothing after ${timeout} ms`}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
