@@ -125,7 +125,8 @@ function compute(expr: Expr, iteration: Iteration, buffers: readonly HostArray[]
       const args = expr.args.map((arg) => evaluate(arg, iteration, buffers));
       const types = expr.args.map((arg) => computeType(arg.dtype));
       const type = computeType(expr.dtype);
-      return wrap(type, expr.op.eval(args, types, type));
+      const result = wrap(type, expr.op.eval(args, types, type));
+      return expr.dtype === "u8" ? result & 255 : result;
     }
     case "stage":
       return iteration.stages[expr.stage]!;
