@@ -74,14 +74,15 @@ export function isVlmError(error: unknown): error is VlmError {
   return typeof error === "object" && error !== null && (error as Record<symbol, unknown>)[BRAND] === true;
 }
 
-/** Escapes control characters and shortens, so that a hostile name cannot forge log lines. */
+/** Escapes control characters and lone surrogates and shortens, so that a hostile name cannot forge log lines. */
 export function printable(text: string, limit = 80): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being escaped.
-  const escaped = text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/gu,
-    (c) => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
-  );
-  return escaped.length > limit ? `${escaped.slice(0, limit)}… (${text.length} characters)` : escaped;
+  let out = "";
+  for (const c of text.slice(0, limit)) {
+    const code = c.codePointAt(0)!;
+    const plain = code >= 0x20 && !(code >= 0x7f && code < 0xa0) && !(code >= 0xd800 && code < 0xe000);
+    out += plain && code !== 0x2028 && code !== 0x2029 ? c : `\\u${code.toString(16).padStart(4, "0")}`;
+  }
+  return text.length > limit ? `${out}… (${text.length} characters)` : out;
 }
 
 /** The names of `known` that look most like `name`, nearest first. */

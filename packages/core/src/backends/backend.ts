@@ -1,0 +1,34 @@
+import type { DType, HostArray } from "../dtype.ts";
+import type { Schedule } from "../ir/kernel.ts";
+
+/** Device memory of one tensor. Backends subclass it with their own fields. */
+export type Buffer = { readonly dtype: DType; readonly size: number; readonly bytes: number };
+
+/** A schedule made ready for one device: modules or pipelines compiled, temporaries planned. */
+export type Executable = { readonly schedule: Schedule; dispose(): void };
+
+/**
+ * A device that runs schedules. (The `js` device runs graphs instead; see `backends/js`.)
+ * All methods may be called while earlier runs are still in flight: order is first in, first out.
+ */
+export type Backend = {
+  readonly name: "wasm" | "webgpu" | (string & {});
+  /** Greatest number of buffers one loop kernel may touch; the scheduler splits kernels that need more. */
+  readonly maxKernelBuffers: number;
+  /** Allocates storage for `size` elements. Throws `OutOfMemoryError` or `LimitExceededError`. */
+  allocate(dtype: DType, size: number): Buffer;
+  free(buffer: Buffer): void;
+  /** Copies host elements in (f16 and bf16 arrive as Float32Array and are rounded). */
+  write(buffer: Buffer, data: HostArray): void;
+  /** Copies elements out after every earlier run has finished; rejects with the error of the run that made them. */
+  read(buffer: Buffer): Promise<HostArray>;
+  /** Compiles. May be asynchronous (pipelines, WebAssembly modules). */
+  prepare(schedule: Schedule): Promise<Executable>;
+  /**
+   * Submits one run. Inputs and outputs are in schedule position order; an output may be the same buffer as an input
+   * only where the scheduler said so. The promise settles with the run's verdict.
+   */
+  run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
+  memory(): { bytes: number; buffers: number; peak: number };
+  dispose(): Promise<void>;
+};

@@ -1,0 +1,178 @@
+/** State lives in cells: parameters, optimiser moments, step counts, running statistics. */
+import type { DType } from "./dtype.ts";
+import { VlmError } from "./errors.ts";
+import { Node } from "./graph/node.ts";
+import { dataOp } from "./ops/source.ts";
+import { cutHistory } from "./runtime/history.ts";
+import { type RealStorage, releaseStorage, submit } from "./runtime/realize.ts";
+import { currentTrace } from "./runtime/trace.ts";
+import { type Shape, sameShape, shapeError, shown } from "./shape.ts";
+import { Tensor } from "./tensor.ts";
+
+/** Anything that has trainable cells; every module has. */
+export type CellGroup = { trainable(): Iterable<Cell> };
+
+export function isCellGroup(x: unknown): x is CellGroup {
+  return typeof x === "object" && x !== null && typeof (x as CellGroup).trainable === "function";
+}
+
+/** Cells whose first value has not been computed yet; all are computed in one plan when one is read. */
+const unborn = new Set<Cell>();
+/** Values assigned since the last `commit`. */
+const written = new Map<Cell, Node>();
+
+export type CellOptions = {
+  /** Name for `memory()` and errors: "parameters", "moments", … */
+  owner?: string;
+};
+
+/** A versioned value: reading gives a tensor of the current version, `assign` starts the next one. */
+export class Cell {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly owner: string;
+  private node: Node;
+  private count = 0;
+
+  constructor(value: Tensor, options: CellOptions = {}) {
+    this.shape = value.shape;
+    this.dtype = value.dtype;
+    this.owner = options.owner ?? "cells";
+    this.node = value.node;
+    unborn.add(this);
+  }
+
+  /** How many times the cell has been written. */
+  get version(): number {
+    return this.count;
+  }
+
+  /** The current version, as a tensor. */
+  get value(): Tensor {
+    const trace = currentTrace();
+    if (trace) return trace.read(this);
+    const pending = written.get(this);
+    return new Tensor(pending ?? this.current());
+  }
+
+  /**
+   * Starts the next version. It is computed together with all other written cells by `commit` (an optimiser's step
+   * calls it); until then reads give the lazy new value. Throws `ShapeError` when shape or dtype differ.
+   */
+  assign(value: Tensor): void {
+    if (!sameShape(value.shape, this.shape)) {
+      throw shapeError(
+        "CELL_SHAPE",
+        `assign: a cell ${shown(this.shape)} cannot hold ${shown(value.shape)}`,
+        "reshape the value",
+        {
+          cell: this.shape,
+          value: value.shape,
+        },
+      );
+    }
+    if (value.dtype !== this.dtype) {
+      throw new VlmError("DTypeError", "CELL_DTYPE", {
+        what: `assign: a cell of ${this.dtype} cannot hold ${value.dtype}`,
+        hint: `cast the value: x.cast("${this.dtype}")`,
+      });
+    }
+    const trace = currentTrace();
+    if (trace) trace.write(this, value);
+    else written.set(this, value.node);
+  }
+
+  /** The leaf node of the committed version (its first value is computed now if it was not yet). */
+  current(): Node {
+    if (unborn.has(this)) bear();
+    return this.node;
+  }
+
+  /** Replaces the committed version; gives the node of the one before. For the runtime. */
+  advance(storage: RealStorage): Node {
+    const before = this.node;
+    this.count++;
+    this.node = leafOf(this, storage);
+    return before;
+  }
+
+  /** Takes back `advance` after a failed run. For the runtime. */
+  retreat(to: Node): void {
+    this.node = to;
+  }
+}
+
+/** One tensor per version of a cell: gradients are taken with respect to this very node. */
+function leafOf(cell: Cell, storage: RealStorage): Node {
+  const node = new Node(dataOp, [], { cell, version: cell.version }, { shape: cell.shape, dtype: cell.dtype }, null);
+  node.storage = storage;
+  return node;
+}
+
+function bear(): void {
+  const cells = [...unborn];
+  unborn.clear();
+  const nodes = cells.map((cell) => (cell as unknown as { node: Node }).node);
+  // A host array or a tensor may serve several cells: each needs storage of its own, since versions are freed one by one.
+  const own = nodes.map((node) =>
+    node.op.kind === "data" || node.storage
+      ? copyOf(node)
+      : new Node(node.op, node.inputs, node.attributes, node, node.where, node.outputs),
+  );
+  submit(
+    own,
+    "cells",
+    cells.map((cell) => cell.owner),
+  ).catch(() => {});
+  cells.forEach((cell, i) => {
+    cell.retreat(leafOf(cell, own[i]!.storage as RealStorage));
+  });
+}
+
+function copyOf(node: Node): Node {
+  return new Node(copyOp, [node], {}, node, node.where);
+}
+
+/** Identity that is computed, so that the result has its own storage. */
+const copyOp = {
+  kind: "elementwise",
+  name: "copy",
+  arity: 1,
+  dtype: ([x]: readonly DType[]) => x!,
+  eval: ([x]: readonly number[]) => x!,
+  wgsl: ([x]: readonly string[]) => x!,
+  identity: true,
+  cost: 0,
+} as const;
+
+/**
+ * Computes all written cells (and `also`, typically the loss) in one plan, makes them current, frees the versions
+ * before, and ends the history of everything that was computed from those. Inside `compile` it does nothing: the
+ * compiled plan does the same.
+ */
+export function commit(also: readonly Tensor[] = []): Promise<void> {
+  if (currentTrace() || written.size === 0) return Promise.resolve();
+  const cells = [...written.keys()];
+  const values = cells.map((cell) => copyOf(written.get(cell)!));
+  written.clear();
+  const extra = also.map((tensor) => tensor.node).filter((node) => node.storage === null);
+  const ready = submit(
+    [...values, ...extra],
+    "cells",
+    cells.map((cell) => cell.owner),
+  );
+  const replaced = cells.map((cell, i) => cell.advance(values[i]!.storage as RealStorage));
+  cutHistory(new Set(replaced));
+  return ready.then(
+    () => {
+      for (const node of replaced)
+        releaseStorage(node.storage as RealStorage, "a newer version of its cell took its place");
+    },
+    (error) => {
+      cells.forEach((cell, i) => {
+        cell.retreat(replaced[i]!);
+      });
+      throw error;
+    },
+  );
+}

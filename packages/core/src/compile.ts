@@ -1,0 +1,170 @@
+/** Functions recorded once per argument structure and replayed as one plan. */
+import type { Cell } from "./cell.ts";
+import { currentContext } from "./context.ts";
+import { bytesPerElement } from "./dtype.ts";
+import { VlmError } from "./errors.ts";
+import { Node } from "./graph/node.ts";
+import { buildProgram, type Program } from "./graph/program.ts";
+import { dataOp } from "./ops/source.ts";
+import { type Device, defaultDevice } from "./runtime/device.ts";
+import { cutHistory } from "./runtime/history.ts";
+import { enqueue, execute, RealStorage, releaseStorage } from "./runtime/realize.ts";
+import { record, Trace } from "./runtime/trace.ts";
+import { sizeOf } from "./shape.ts";
+import { Tensor } from "./tensor.ts";
+import { mapTree, type Tree } from "./tree.ts";
+
+type Source = { argument: number } | { cell: Cell } | { captured: Node };
+
+type Plan = {
+  program: Program;
+  sources: readonly Source[];
+  /** The function's result with tensors replaced by output positions. */
+  result: Tree<OutputAt>;
+  writes: readonly Cell[];
+};
+
+class OutputAt {
+  readonly position: number;
+  constructor(position: number) {
+    this.position = position;
+  }
+}
+
+/**
+ * Records `fn` at its first call for each structure of arguments (shapes, dtypes, plain values, device, mode) and
+ * replays one plan afterwards. Tensors in the arguments and cells are inputs; plain numbers are frozen at recording.
+ * Cells that `fn` writes are written when the call is made. Asking for data inside `fn` throws `DATA_WHILE_TRACING`.
+ */
+export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
+  fn: (...args: A) => R,
+): (...args: A) => Promise<R> {
+  const plans = new Map<string, Plan>();
+  return async (...args) => {
+    const device = await defaultDevice();
+    const tensors: Tensor[] = [];
+    const { training } = currentContext();
+    const key = `${device.name} ${training} ${describe(args, tensors)}`;
+    let plan = plans.get(key);
+    if (!plan) plans.set(key, (plan = trace(fn, args, tensors, device)));
+    return run(plan, tensors, device) as R;
+  };
+}
+
+/** A text that equal argument structures share; collects the tensors on the way. */
+function describe(value: unknown, tensors: Tensor[]): string {
+  if (value instanceof Tensor) {
+    tensors.push(value);
+    return `${value.dtype}[${value.shape.join(" ")}]`;
+  }
+  if (Array.isArray(value)) return `[${value.map((item) => describe(item, tensors)).join(",")}]`;
+  if (value === null || typeof value !== "object") {
+    if (typeof value === "function") return `function ${identityOf(value)}`;
+    return `${typeof value} ${String(value)}`;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return `object ${identityOf(value)}`;
+  return `{${Object.entries(value)
+    .map(([name, item]) => `${name}:${describe(item, tensors)}`)
+    .join(",")}}`;
+}
+
+const identities = new WeakMap<object, number>();
+let identityCount = 0;
+
+function identityOf(value: object): number {
+  let id = identities.get(value);
+  if (id === undefined) identities.set(value, (id = identityCount++));
+  return id;
+}
+
+function trace<A extends readonly unknown[]>(
+  fn: (...args: A) => Tree<Tensor>,
+  args: A,
+  tensors: readonly Tensor[],
+  device: Device,
+): Plan {
+  const placeholders = tensors.map(({ shape, dtype }) => new Tensor(new Node(dataOp, [], {}, { shape, dtype }, null)));
+  const recording = new Trace();
+  const replaced = replaceTensors(args, tensors, placeholders) as unknown as A;
+  const result = record(recording, () => fn(...replaced));
+  if (result instanceof Promise) {
+    throw new VlmError("GraphError", "COMPILE_ASYNC", {
+      what: "compile: the function is asynchronous",
+      hint: "build the graph synchronously and await outside",
+    });
+  }
+  const outputs: Node[] = [];
+  const shape = mapTree(result, Tensor, (tensor) => {
+    outputs.push(tensor.node);
+    return new OutputAt(outputs.length - 1);
+  });
+  const writes = [...recording.writes.keys()];
+  for (const cell of writes) outputs.push(recording.writes.get(cell)!);
+  const { program, leaves } = buildProgram(outputs, device.supports);
+  const argumentOf = new Map(placeholders.map((placeholder, i) => [placeholder.node, i]));
+  const cellOf = new Map([...recording.reads].map(([cell, node]) => [node, cell]));
+  const sources = leaves.map((leaf): Source => {
+    const argument = argumentOf.get(leaf);
+    if (argument !== undefined) return { argument };
+    const cell = cellOf.get(leaf);
+    return cell ? { cell } : { captured: leaf };
+  });
+  return { program, sources, result: shape, writes };
+}
+
+function replaceTensors(value: unknown, from: readonly Tensor[], to: readonly Tensor[]): unknown {
+  let next = 0;
+  const visit = (part: unknown): unknown => {
+    if (part instanceof Tensor) return to[next++];
+    if (Array.isArray(part)) return part.map(visit);
+    if (part === null || typeof part !== "object") return part;
+    const prototype = Object.getPrototypeOf(part);
+    if (prototype !== Object.prototype && prototype !== null) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, item]) => [name, visit(item)]));
+  };
+  const result = visit(value);
+  if (next !== from.length) throw new Error("arguments changed while they were read");
+  return result;
+}
+
+function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tensor> {
+  const { program, writes } = plan;
+  const leaves = plan.sources.map((source) => {
+    if ("argument" in source) return tensors[source.argument]!.node;
+    return "cell" in source ? source.cell.current() : source.captured;
+  });
+  const specs = program.outputs.map((at) => program.nodes[at]!);
+  const values = specs.length - writes.length;
+  let settle!: (verdict: Promise<void>) => void;
+  const ready = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  const storages = specs.map(({ shape, dtype }, i) => {
+    const owner = i < values ? "tensors" : writes[i - values]!.owner;
+    return new RealStorage(sizeOf(shape) * bytesPerElement(dtype), ready, owner);
+  });
+  // Lazy arguments are computed first, in the same queue.
+  const nodes = specs.slice(0, values).map((spec, i) => {
+    const node = new Node(dataOp, [], {}, spec, null);
+    node.storage = storages[i]!;
+    return node;
+  });
+  const before = writes.map((cell, i) => cell.advance(storages[values + i]!));
+  cutHistory(new Set(before));
+  settle(
+    enqueue(() => execute(device, program, leaves, storages)).then(
+      () => {
+        for (const node of before)
+          releaseStorage(node.storage as RealStorage, "a newer version of its cell took its place");
+      },
+      (error) => {
+        writes.forEach((cell, i) => {
+          cell.retreat(before[i]!);
+        });
+        throw error;
+      },
+    ),
+  );
+  return mapTree(plan.result, OutputAt, ({ position }) => new Tensor(nodes[position]!));
+}

@@ -1,0 +1,64 @@
+/** Attaches the operations to `Tensor` as methods: `x.add(y)` is `add(x, y)`. */
+import { add, div, maximum, minimum, mul, neg, sub } from "./ops/arithmetic.ts";
+import { cast } from "./ops/cast.ts";
+import { eq, ge, gt, le, lt, ne, where } from "./ops/compare.ts";
+import { matmul } from "./ops/contract.ts";
+import { array, data, dispose, item } from "./ops/read.ts";
+import { max, mean, min, prod, sum } from "./ops/reduce.ts";
+import { dilate, expand, flip, pad, permute, reshape, slice, squeeze, transpose, unsqueeze } from "./ops/view.ts";
+import { Tensor } from "./tensor.ts";
+
+const methods = {
+  data,
+  array,
+  item,
+  dispose,
+  add,
+  sub,
+  mul,
+  div,
+  neg,
+  maximum,
+  minimum,
+  cast,
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  where,
+  matmul,
+  sum,
+  mean,
+  max,
+  min,
+  prod,
+  reshape,
+  permute,
+  transpose,
+  expand,
+  slice,
+  flip,
+  pad,
+  dilate,
+  squeeze,
+  unsqueeze,
+};
+
+type Rest<F> = F extends (first: infer _, ...rest: infer R) => infer O ? (...args: R) => O : never;
+
+/** Every op whose first argument is a tensor, as a method. */
+export type TensorMethods = { [K in keyof typeof methods]: Rest<(typeof methods)[K]> };
+
+for (const [name, op] of Object.entries(methods)) {
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...args: unknown[]) {
+      return (op as (...args: unknown[]) => unknown)(this, ...args);
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+export { Tensor };

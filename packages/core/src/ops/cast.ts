@@ -1,0 +1,35 @@
+import { currentPath } from "../context.ts";
+import type { DType } from "../dtype.ts";
+import { isFloat } from "../dtype.ts";
+import { Node } from "../graph/node.ts";
+import type { ElementwiseOp } from "../op.ts";
+import { Tensor } from "../tensor.ts";
+
+/** To another dtype: floats to integers truncate and saturate, NaN becomes 0; anything but 0 is true. */
+export const castOp: ElementwiseOp = {
+  kind: "elementwise",
+  name: "cast",
+  arity: 1,
+  dtype: (_args, { dtype }) => dtype as DType,
+  eval([x], [from], result) {
+    if (result === "bool") return x !== 0 ? 1 : 0;
+    if (from !== "f32" || result === "f32") return x!;
+    if (Number.isNaN(x)) return 0;
+    const [low, high] = result === "i32" ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
+    return Math.min(Math.max(Math.trunc(x!), low), high);
+  },
+  wgsl([x], [from], result) {
+    if (from === result) return x!;
+    if (from === "f32" && result === "i32") return `i32(clamp(${x}, -2147483648.0, 2147483520.0))`;
+    if (from === "f32" && result === "u32") return `u32(clamp(${x}, 0.0, 4294967040.0))`;
+    return `${result}(${x})`;
+  },
+  vjp: ({ dy: [dy], inputs: [x] }) => [isFloat(x!.dtype) ? dy!.cast(x!.dtype) : null],
+  test: { domain: [[0, 200]], ulp: 0, dtypes: ["f32", "i32", "u32", "bool"] },
+};
+
+/** x with elements of another dtype; x itself when it has that dtype. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  return new Tensor(new Node(castOp, [x.node], { dtype }, { shape: x.shape, dtype }, currentPath()));
+}

@@ -1,0 +1,94 @@
+/** Tensors from numbers on the host. */
+import { type DType, type HostArray, hostArray } from "../dtype.ts";
+import { VlmError } from "../errors.ts";
+import { Node } from "../graph/node.ts";
+import { checkShape, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { dataOp } from "./source.ts";
+
+/** Numbers nested as deep as the tensor's rank. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+
+export type TensorOptions = { shape?: Shape; dtype?: DType };
+
+/**
+ * A tensor from numbers: a scalar, nested arrays, or a typed array with a shape.
+ * Default dtype: f32 for numbers, bool for booleans, the matching one for typed arrays. Typed arrays are copied.
+ * Throws `ShapeError` for ragged nesting and for data that do not fill the shape.
+ */
+export function tensor(data: NestedArray | HostArray | Float64Array, options: TensorOptions = {}): Tensor {
+  if (data instanceof Tensor) {
+    throw new VlmError("ArgumentError", "TENSOR_OF_TENSOR", {
+      what: "tensor: got a tensor",
+      hint: "use it as it is, or stack",
+    });
+  }
+  const flat = ArrayBuffer.isView(data) ? flatTyped(data) : flatNested(data);
+  const dtype = options.dtype ?? flat.dtype;
+  const shape = checkShape("tensor", options.shape ?? flat.shape);
+  if (sizeOf(shape) !== flat.values.length) {
+    throw shapeError(
+      "TENSOR_SIZE",
+      `tensor: ${flat.values.length} numbers do not fill ${shown(shape)}`,
+      `the shape holds ${sizeOf(shape)} elements`,
+    );
+  }
+  const host = hostArray(dtype, flat.values.length);
+  if (dtype === "bool") for (let i = 0; i < host.length; i++) host[i] = flat.values[i] ? 1 : 0;
+  else host.set(flat.values);
+  return fromHost(host, shape, dtype);
+}
+
+/** A tensor over a host array that the caller gives away (no copy). */
+export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
+  return new Tensor(new Node(dataOp, [], { host: data }, { shape, dtype }, null));
+}
+
+type Flat = { values: ArrayLike<number>; shape: number[]; dtype: DType };
+
+function flatTyped(data: ArrayBufferView): Flat {
+  let dtype: DType = "f32";
+  if (data instanceof Int32Array || data instanceof Int16Array || data instanceof Int8Array) dtype = "i32";
+  else if (data instanceof Uint32Array || data instanceof Uint16Array) dtype = "u32";
+  else if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) dtype = "u8";
+  else if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+    throw new VlmError("DTypeError", "TENSOR_ARRAY", {
+      what: `tensor: elements of ${data.constructor.name} fit no dtype`,
+      hint: "pass a Float32Array, Int32Array, Uint32Array or Uint8Array",
+    });
+  }
+  const values = data as unknown as ArrayLike<number>;
+  return { values, shape: [values.length], dtype };
+}
+
+function flatNested(data: NestedArray): Flat {
+  const shape: number[] = [];
+  for (let level: NestedArray = data; Array.isArray(level); level = (level as readonly NestedArray[])[0] ?? 0) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  const values: number[] = [];
+  let booleans = true;
+  const visit = (part: NestedArray, axis: number): void => {
+    if (Array.isArray(part) !== axis < shape.length || (Array.isArray(part) && part.length !== shape[axis])) {
+      throw shapeError(
+        "TENSOR_RAGGED",
+        `tensor: nested arrays differ in length on axis ${axis}`,
+        "make every row equally long",
+      );
+    }
+    if (Array.isArray(part)) for (const p of part as readonly NestedArray[]) visit(p, axis + 1);
+    else {
+      if (typeof part !== "boolean") booleans = false;
+      if (typeof part !== "number" && typeof part !== "boolean") {
+        throw new VlmError("ArgumentError", "TENSOR_ELEMENT", {
+          what: `tensor: an element is a ${typeof part}`,
+          hint: "elements are numbers or booleans",
+        });
+      }
+      values.push(Number(part));
+    }
+  };
+  visit(data, 0);
+  return { values, shape, dtype: booleans && values.length > 0 ? "bool" : "f32" };
+}

@@ -1,0 +1,103 @@
+import type { Buffer } from "../backends/backend.ts";
+import type { DType, HostArray } from "../dtype.ts";
+import { VlmError } from "../errors.ts";
+import type { Program, Supports } from "../graph/program.ts";
+
+/** A program made ready for a device. */
+export type Prepared = { readonly kernels: number; dispose(): void };
+
+/** Where tensors live and programs run. */
+export type Device = {
+  readonly name: string;
+  readonly supports: Supports;
+  allocate(dtype: DType, size: number): Buffer;
+  free(buffer: Buffer): void;
+  write(buffer: Buffer, data: HostArray): void;
+  read(buffer: Buffer): Promise<HostArray>;
+  prepare(program: Program): Promise<Prepared>;
+  /** The promise settles with the run's verdict; runs happen in the order of the calls. */
+  run(prepared: Prepared, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
+  memory(): { bytes: number; buffers: number; peak: number };
+  dispose(): Promise<void>;
+};
+
+export type DeviceName = "webgpu" | "wasm" | "js";
+
+/** How to make a device: by name, or from the application's own GPUDevice. */
+export type DeviceOptions = {
+  /** Threads of the wasm device; default: all that the machine offers, or `VLM_THREADS`. */
+  threads?: number;
+};
+
+let current: Device | null = null;
+let pending: Promise<Device> | null = null;
+const devices = new Map<string, Promise<Device>>();
+
+const environment = (name: string): string | undefined =>
+  typeof process === "undefined" ? undefined : process.env?.[name];
+
+/** The device that new tensors go to; chosen at first use: `VLM_DEVICE`, else hardware WebGPU, else wasm. */
+export function defaultDevice(): Promise<Device> {
+  if (current) return Promise.resolve(current);
+  pending ??= chooseDevice().then(
+    (device) => {
+      current ??= device;
+      pending = null;
+      return current;
+    },
+    (error) => {
+      pending = null;
+      throw error;
+    },
+  );
+  return pending;
+}
+
+async function chooseDevice(): Promise<Device> {
+  const wanted = environment("VLM_DEVICE");
+  if (wanted) return openDevice(wanted as DeviceName);
+  const { hasHardwareAdapter } = await import("../backends/webgpu/adapter.ts");
+  if (await hasHardwareAdapter()) return openDevice("webgpu");
+  return openDevice("wasm");
+}
+
+/** Opens a device once per name. Throws `BackendUnavailableError` with what to install or enable. */
+export function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
+  const key = `${name} ${JSON.stringify(options)}`;
+  let device = devices.get(key);
+  if (!device) {
+    device = makeDevice(name, options);
+    devices.set(key, device);
+    device.catch(() => devices.delete(key));
+  }
+  return device;
+}
+
+async function makeDevice(name: DeviceName, options: DeviceOptions): Promise<Device> {
+  if (name === "js") return (await import("../backends/js/device.ts")).createJsDevice();
+  const { schedulingDevice } = await import("./scheduling-device.ts");
+  if (name === "wasm") {
+    const { createWasmBackend } = await import("../backends/wasm/index.ts");
+    return schedulingDevice(await createWasmBackend(options));
+  }
+  if (name === "webgpu") {
+    const { createWebGpuBackend } = await import("../backends/webgpu/index.ts");
+    return schedulingDevice(await createWebGpuBackend({}));
+  }
+  throw new VlmError("ArgumentError", "DEVICE_NAME", {
+    what: `no device is called "${name}"`,
+    hint: 'choose "webgpu", "wasm" or "js" (VLM_DEVICE, or useDevice)',
+  });
+}
+
+/** The device chosen so far, or null before first use. */
+export const activeDevice = (): Device | null => current;
+
+/**
+ * Makes a device the default for new tensors: a name, or an opened device. Tensors made from host data move by
+ * themselves; computed tensors stay where they are.
+ */
+export async function useDevice(device: DeviceName | Device, options: DeviceOptions = {}): Promise<Device> {
+  current = typeof device === "string" ? await openDevice(device, options) : device;
+  return current;
+}

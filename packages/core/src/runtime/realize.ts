@@ -1,0 +1,223 @@
+/**
+ * Realisation: from graph nodes to numbers. Submissions run first in, first out, at most two in flight; each one's
+ * verdict is attached to the storage it made and is thrown by whoever reads it.
+ */
+import type { Buffer } from "../backends/backend.ts";
+import { bytesPerElement, type HostArray, hostArray } from "../dtype.ts";
+import { isVlmError, VlmError } from "../errors.ts";
+import type { Node, Storage } from "../graph/node.ts";
+import { buildProgram, type Program } from "../graph/program.ts";
+import { shown, sizeOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { activeDevice, type Device, defaultDevice } from "./device.ts";
+import { noteHistory } from "./history.ts";
+import { pressure, unwatch, watch } from "./memory.ts";
+import { PlanCache } from "./plan-cache.ts";
+import { assertNotTracing } from "./trace.ts";
+
+/** Storage as the runtime keeps it: `ready` settles with the verdict of the run that fills it. */
+export class RealStorage implements Storage {
+  device: Device | null = null;
+  buffer: Buffer | null = null;
+  gone: string | null = null;
+  settled = false;
+  /** Bytes of JavaScript memory that make the garbage collector feel the weight of the device memory. */
+  ballast: ArrayBuffer | null = null;
+  readonly bytes: number;
+  readonly ready: Promise<void>;
+  readonly owner: string;
+
+  constructor(bytes: number, ready: Promise<void>, owner: string) {
+    this.bytes = bytes;
+    this.ready = ready;
+    this.owner = owner;
+    ready.then(
+      () => {
+        this.settled = true;
+      },
+      () => {},
+    );
+  }
+}
+
+const cache = new PlanCache();
+let tail: Promise<unknown> = Promise.resolve();
+const inFlight: Promise<unknown>[] = [];
+
+/** A started run. (An object, since a promise for a promise is one promise.) */
+type Started = { verdict: Promise<void> };
+
+/** Starts runs in the order they were given, at most two at a time; settles with the run's verdict. */
+export function enqueue(start: () => Promise<Started>): Promise<void> {
+  const started = tail.then(start);
+  tail = started.then(
+    async ({ verdict }) => {
+      inFlight.push(verdict.catch(() => {}));
+      if (inFlight.length > 2) await inFlight.shift();
+    },
+    () => {},
+  );
+  return started.then(({ verdict }) => verdict);
+}
+
+/**
+ * Starts computing the nodes in one plan, giving each a storage at once (filled later). Nodes that have one are left
+ * alone. The result settles with the verdict, which the readers of the storages get too.
+ */
+export function submit(nodes: readonly Node[], owner = "tensors", owners: readonly string[] = []): Promise<void> {
+  const wanted = [...new Set(nodes)].filter((node) => node.storage === null && node.op.kind !== "data");
+  if (wanted.length > 0) {
+    const device = deviceOf(wanted) ?? activeDevice();
+    // Before a device is open it is not known which kernels it has: then every kernel is its reference.
+    const { program, leaves } = buildProgram(wanted, device?.supports ?? (() => false));
+    noteHistory(wanted, leaves);
+    let settle!: (verdict: Promise<void>) => void;
+    const ready = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const storages = wanted.map((node) => {
+      const bytes = node.size * bytesPerElement(node.dtype);
+      const storage = new RealStorage(bytes, ready, owners[nodes.indexOf(node)] ?? owner);
+      node.storage = storage;
+      return storage;
+    });
+    settle(enqueue(async () => execute(device ?? (await defaultDevice()), program, leaves, storages)));
+  }
+  return Promise.all(nodes.map((node) => storageOf(node).ready)).then(() => {});
+}
+
+/** Starts a program: inputs from the leaves' storages, outputs into the given ones. */
+export async function execute(
+  device: Device,
+  program: Program,
+  leaves: readonly Node[],
+  outputs: readonly RealStorage[],
+): Promise<Started> {
+  const prepared = await cache.get(device, program);
+  const inputs = leaves.map((leaf) => bufferOf(leaf, device));
+  await pressure();
+  const buffers: Buffer[] = [];
+  try {
+    for (const at of program.outputs) {
+      const { dtype, shape } = program.nodes[at]!;
+      buffers.push(device.allocate(dtype, sizeOf(shape)));
+    }
+  } catch (error) {
+    for (const buffer of buffers) device.free(buffer);
+    throw error;
+  }
+  outputs.forEach((storage, i) => {
+    storage.device = device;
+    storage.buffer = buffers[i]!;
+    watch(storage);
+  });
+  const run = device.run(prepared, inputs, buffers);
+  // A run on the results of a failed run has failed too.
+  const open = leaves.map((leaf) => storageOf(leaf)).filter((storage) => !storage.settled);
+  const verdict = open.length === 0 ? run : Promise.all([run, ...open.map((storage) => storage.ready)]).then(() => {});
+  verdict.catch(() => {
+    for (const storage of outputs) releaseStorage(storage, "its computation failed");
+  });
+  return { verdict };
+}
+
+/** The device memory of a leaf, uploading host data on first use. */
+function bufferOf(leaf: Node, device: Device): Buffer {
+  const storage = storageOf(leaf);
+  if (storage.gone !== null) throw goneError(leaf, storage.gone);
+  const host = leaf.attributes.host as HostArray | undefined;
+  if (storage.device !== device && storage.device !== null) {
+    if (!host) {
+      throw new VlmError("GraphError", "DEVICE_MIXED", {
+        what: `a tensor ${shown(leaf.shape)} lies on ${storage.device.name}, the computation runs on ${device.name}`,
+        where: leaf.where ?? undefined,
+        hint: "read it with data() and make a new tensor, or finish the work before useDevice()",
+      });
+    }
+    freeNow(storage);
+  }
+  if (storage.buffer === null) {
+    if (!host) throw goneError(leaf, "its computation failed");
+    const buffer = device.allocate(leaf.dtype, leaf.size);
+    device.write(buffer, host);
+    storage.device = device;
+    storage.buffer = buffer;
+    watch(storage);
+  }
+  return storage.buffer;
+}
+
+function goneError(node: Node, why: string): VlmError {
+  return new VlmError("DisposedError", "STORAGE_GONE", {
+    what: `the data of a tensor ${shown(node.shape)} is gone: ${why}`,
+    where: node.where ?? undefined,
+    hint: "read or recompute it before that happens",
+  });
+}
+
+/** The storage of a realised or host node. */
+export function storageOf(node: Node): RealStorage {
+  if (!node.storage) {
+    if (node.op.kind !== "data") throw new Error(`${node.op.name} is not realised`);
+    node.storage = new RealStorage(node.size * bytesPerElement(node.dtype), Promise.resolve(), "inputs");
+  }
+  return node.storage as RealStorage;
+}
+
+/** The device that holds the computed inputs of these nodes; null when they use only host data. */
+function deviceOf(nodes: readonly Node[]): Device | null {
+  const seen = new Set<Node>();
+  const stack = [...nodes];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    const storage = node.storage as RealStorage | null;
+    if (!storage) stack.push(...node.inputs);
+    else if (storage.device && !node.attributes.host) return storage.device;
+  }
+  return null;
+}
+
+/** Computes the tensors, all in one plan. Reading them afterwards does not compute again. */
+export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  assertNotTracing();
+  await submit(tensors.map((tensor) => tensor.node));
+}
+
+/** The elements of a node, computing it first if needed. */
+export async function read(node: Node): Promise<HostArray> {
+  assertNotTracing();
+  if (node.storage && node.storage.gone !== null) throw goneError(node, node.storage.gone);
+  const host = node.attributes.host as HostArray | undefined;
+  if (host) return host.slice() as HostArray;
+  if (node.size === 0) return hostArray(node.dtype, 0);
+  if (!node.storage) submit([node]).catch(() => {});
+  const storage = storageOf(node);
+  try {
+    await storage.ready;
+    if (storage.gone !== null) throw goneError(node, storage.gone);
+    return await storage.device!.read(storage.buffer!);
+  } catch (error) {
+    if (isVlmError(error)) throw error;
+    throw new VlmError("GraphError", "RUN_FAILED", { what: `a computation failed: ${String(error)}`, cause: error });
+  }
+}
+
+/** Frees a node's storage; later reads throw `why`. */
+export function release(node: Node, why: string): void {
+  if (node.storage || node.op.kind === "data") releaseStorage(storageOf(node), why);
+}
+
+/** Frees a storage once; later reads throw `why`. */
+export function releaseStorage(storage: RealStorage, why: string): void {
+  if (storage.gone !== null) return;
+  storage.gone = why;
+  freeNow(storage);
+}
+
+function freeNow(storage: RealStorage): void {
+  if (!storage.buffer || !storage.device) return;
+  unwatch(storage);
+  storage.device.free(storage.buffer);
+  storage.buffer = null;
+}

@@ -1,0 +1,16 @@
+/** Leaves in nested arrays and plain objects; null and undefined may stand for missing ones. */
+export type Tree<T> = T | null | undefined | readonly Tree<T>[] | { readonly [name: string]: Tree<T> };
+
+/** The same tree with every leaf replaced. */
+export function mapTree<T extends object, U>(
+  tree: Tree<T>,
+  leaf: new (...args: never[]) => T,
+  replace: (leaf: T) => U,
+): Tree<U> {
+  if (tree === null || tree === undefined) return tree;
+  if (tree instanceof leaf) return replace(tree);
+  if (Array.isArray(tree)) return tree.map((part: Tree<T>) => mapTree(part, leaf, replace));
+  return Object.fromEntries(
+    Object.entries(tree as Record<string, Tree<T>>).map(([name, part]) => [name, mapTree(part, leaf, replace)]),
+  );
+}

@@ -1,0 +1,135 @@
+import { Cell, checkpoint, commit, compile, grad, realize, stopGradient, tensor, useDevice } from "@vlm/core";
+import { beforeAll, describe, expect, it } from "vitest";
+
+beforeAll(async () => {
+  await useDevice("js");
+});
+
+const parameter = (values: number[][]) => new Cell(tensor(values), { owner: "parameters" });
+
+describe("laziness", () => {
+  it("prints a tensor that has not been computed, and one that has", async () => {
+    const y = tensor([[1, 2]]).mul(2);
+    expect(String(y)).toBe("Tensor f32 [1 2] (not computed)");
+    expect(await y.array()).toEqual([[2, 4]]);
+    expect(String(y)).toBe("Tensor f32 [1 2] (computed)");
+  });
+
+  it("reads a result twice without computing it twice", async () => {
+    const y = tensor([1, 2, 3]).mul(3);
+    await realize(y);
+    expect(await y.data()).toEqual(new Float32Array([3, 6, 9]));
+    expect(await y.data()).toEqual(new Float32Array([3, 6, 9]));
+  });
+
+  it("throws on a disposed tensor", async () => {
+    const y = tensor([1]).mul(3);
+    await realize(y);
+    y.dispose();
+    await expect(y.data()).rejects.toMatchObject({ code: "STORAGE_GONE" });
+  });
+});
+
+describe("gradients", () => {
+  it("differentiates a product of matrices", async () => {
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    const w = tensor([
+      [1, 0],
+      [0, 2],
+    ]);
+    const [dx, dw] = grad(x.matmul(w).sum(), [x, w]);
+    expect(await dx!.array()).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    expect(await dw!.array()).toEqual([
+      [4, 4],
+      [6, 6],
+    ]);
+  });
+
+  it("differentiates gradients", async () => {
+    const x = tensor([1, 2, 3]);
+    const [dx] = grad(x.mul(x).mul(x).sum(), [x]);
+    const [ddx] = grad(dx!.sum(), [x]);
+    expect(await ddx!.array()).toEqual([6, 12, 18]);
+  });
+
+  it("stops where it is told to", async () => {
+    const x = tensor([2]);
+    const [dx] = grad(stopGradient(x.mul(x)).mul(x).sum(), [x]);
+    expect(await dx!.item()).toBe(4);
+  });
+
+  it("computes a checkpointed function again and reaches what it captured", async () => {
+    const w = tensor([3]);
+    const x = tensor([2]);
+    const f = checkpoint((a) => a.mul(a).mul(w));
+    const [dx, dw] = grad(f(x).sum(), [x, w]);
+    expect(await dx!.item()).toBe(12);
+    expect(await dw!.item()).toBe(4);
+  });
+});
+
+describe("cells", () => {
+  it("keeps history for grad after the loss was read", async () => {
+    const w = parameter([[2]]);
+    const loss = w.value.mul(w.value).sum();
+    expect(await loss.item()).toBe(4);
+    const [dw] = grad(loss, [w]);
+    expect(await dw!.item()).toBe(4);
+  });
+
+  it("ends history at a write", async () => {
+    const w = parameter([[2]]);
+    const loss = w.value.mul(w.value).sum();
+    await loss.item();
+    w.assign(w.value.sub(1));
+    await commit();
+    expect(() => grad(loss, [w])).toThrowError(expect.objectContaining({ code: "HISTORY_CUT" }));
+    expect(await w.value.item()).toBe(1);
+    expect(await loss.item()).toBe(4);
+  });
+
+  it("throws when a version is read that was replaced before it was computed", async () => {
+    const w = parameter([[2]]);
+    const late = w.value.mul(5);
+    w.assign(w.value.sub(1));
+    await commit();
+    await expect(late.item()).rejects.toMatchObject({ code: "STORAGE_GONE" });
+  });
+});
+
+describe("compile", () => {
+  it("replays a training step and writes its cells", async () => {
+    const w = parameter([[1]]);
+    let recorded = 0;
+    const step = compile((batch: { x: ReturnType<typeof tensor> }) => {
+      recorded++;
+      const loss = w.value.mul(batch.x).sum();
+      const [dw] = grad(loss, [w]);
+      w.assign(w.value.sub(dw!.mul(0.1)));
+      return { loss };
+    });
+    const losses: number[] = [];
+    for (const x of [1, 2, 3]) losses.push(await (await step({ x: tensor([[x]]) })).loss.item());
+    expect(recorded).toBe(1);
+    expect(losses[0]).toBeCloseTo(1, 6);
+    expect(losses[1]).toBeCloseTo(1.8, 6);
+    expect(losses[2]).toBeCloseTo(2.1, 6);
+    expect(await w.value.item()).toBeCloseTo(0.4, 6);
+  });
+
+  it("refuses data while recording", async () => {
+    let refused: Promise<unknown> = Promise.resolve();
+    const f = compile((x: ReturnType<typeof tensor>) => {
+      refused = expect(x.data()).rejects.toMatchObject({ code: "DATA_WHILE_TRACING" });
+      return x.mul(2);
+    });
+    expect(await (await f(tensor([1]))).item()).toBe(2);
+    await refused;
+  });
+});
