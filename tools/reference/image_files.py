@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 from image import source, write
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 rows = []
 
@@ -82,18 +82,15 @@ add("jpeg-restart", save(image, "JPEG", restart_marker_rows=1))
 for value in range(1, 9):
     exif = Image.Exif()
     exif[0x0112] = value
-    upright = picture(24, 16)
-    # What a camera stores so that a viewer, applying the tag, shows `upright`.
-    stored = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[value]
-    turned = upright if stored is None else upright.transpose(Image.Transpose(stored))
-    digest = hashlib.sha256(np.asarray(upright).tobytes()).hexdigest()
-    add(f"exif-png-{value}", save(turned, "PNG", exif=exif), upright=digest)
-    add(f"exif-webp-{value}", save(turned, "WEBP", lossless=True, exif=exif), upright=digest)
-    add(f"exif-jpeg-{value}", save(turned, "JPEG", quality=100, exif=exif), orientation=value)
+    for form in ("PNG", "WEBP", "JPEG"):
+        data = save(picture(24, 16), form, exif=exif, **({"lossless": True} if form == "WEBP" else {}))
+        turned = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        digest = hashlib.sha256(np.asarray(turned).tobytes()).hexdigest()
+        add(f"exif-{form.lower()}-{value}", data, upright=digest, size=turned.size)
 add("webp", save(image, "WEBP", quality=90))
 add("webp-lossless", save(image, "WEBP", lossless=True))
 add("webp-alpha", save(picture(mode="RGBA"), "WEBP", lossless=True))
-add("avif", save(image, "AVIF", quality=90))
+add("avif", save(image, "AVIF", quality=90, subsampling="4:4:4"))
 add("gif", save(image, "GIF"))
 frames = [picture(24, 17), picture(24, 17).rotate(90), picture(24, 17).rotate(180)]
 for form in ("GIF", "PNG", "WEBP"):
@@ -115,11 +112,13 @@ palette = source(4, 16, 1, 2).tobytes()
 add("bmp-16", bmp(16, 0, noise[:, :20].tobytes()))
 add("bmp-565", bmp(16, 3, noise[:, :20].tobytes(), masks=struct.pack("<III", 0xF800, 0x7E0, 0x1F)))
 add("bmp-32", bmp(32, 0, noise.tobytes()))
-add("bmp-masks", bmp(32, 3, noise.tobytes(), masks=struct.pack("<III", 0xFF, 0xFF00, 0xFF0000)))
+add("bmp-masks", bmp(32, 3, noise.tobytes(), masks=struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)))
 add("bmp-4", bmp(4, 0, noise[:, :8].tobytes(), palette=palette))
 add("bmp-top-down", bmp(24, 0, noise[:, :28].tobytes(), height=-7))
-add("bmp-rle8", bmp(8, 1, bytes([9, 3, 0, 0, 4, 1, 5, 2, 0, 0, 0, 5, 1, 2, 3, 4, 5, 0, 4, 7, 0, 0, 0, 2, 2, 1, 3, 9, 0, 1]), palette=palette))
-add("bmp-rle4", bmp(4, 2, bytes([9, 0x3A, 0, 0, 0, 5, 0x12, 0x34, 0x50, 0, 4, 0x77, 0, 0, 9, 0xBC, 0, 1]), palette=palette))
+rle8 = bytes([4, 1, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0]) + bytes([9, 3, 0, 0]) * 6 + bytes([0, 1])
+rle4 = bytes([5, 0x12, 0, 4, 0x34, 0x56, 0, 0]) + bytes([9, 0x3A, 0, 0]) * 6 + bytes([0, 1])
+add("bmp-rle8", bmp(8, 1, rle8, palette=palette))
+add("bmp-rle4", bmp(4, 2, rle4, palette=palette))
 
 if __name__ == "__main__":
     write("files", rows)
