@@ -1,33 +1,46 @@
-// pnpm new:package NAME [LAYER]: makes packages/NAME; no existing file has to change.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+// pnpm new:package NAME [--layer N] [--description TEXT]: makes packages/NAME. No existing file has to change: every
+// check, test run, build and docs page finds packages by looking.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
-const [name, description = ""] = process.argv.slice(2);
-if (!name || !/^[a-z][a-z0-9-]*$/.test(name)) {
-  console.error("usage: pnpm new:package NAME [DESCRIPTION]   (NAME in kebab-case)");
-  process.exit(1);
+const USAGE = "usage: pnpm new:package NAME [--layer 1|2|3] [--description TEXT]   (NAME in kebab-case)";
+
+let parsed;
+try {
+  parsed = parseArgs({
+    allowPositionals: true,
+    options: {
+      layer: { type: "string", default: "2" },
+      description: { type: "string", default: "" },
+      root: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
+    },
+  });
+} catch (error) {
+  stop(`${error.message}\n${USAGE}`);
 }
-const root = join(dirname(fileURLToPath(import.meta.url)), "..", "packages", name);
-if (existsSync(root)) {
-  console.error(`packages/${name} exists already; choose another name`);
-  process.exit(1);
-}
-const needsCore = name !== "core" && name !== "tokenizers";
+const { values, positionals } = parsed;
+const [name, ...rest] = positionals;
+const layer = Number(values.layer);
+if (!name || rest.length > 0 || !/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) stop(USAGE);
+if (![1, 2, 3].includes(layer)) stop(`--layer ${values.layer}: packages above core are in layer 1, 2 or 3`);
+const folder = path.join(values.root, "packages", name);
+if (existsSync(folder)) stop(`packages/${name} exists already: choose another name`);
+
+const title = values.description || `The ${name} package of vlm.`;
+const exports = { ".": { "@vlm/source": "./src/index.ts", types: "./dist/index.d.ts", default: "./dist/index.js" } };
 const manifest = {
   name: `@vlm/${name}`,
   version: "0.1.0",
-  description,
+  description: title,
   license: "Apache-2.0",
   type: "module",
   sideEffects: false,
   engines: { node: ">=20.19" },
-  repository: { type: "git", url: "git+https://github.com/vlm-js/vlm.git", directory: `packages/${name}` },
+  repository: { ...sibling().repository, directory: `packages/${name}` },
   files: ["dist"],
-  exports: {
-    ".": { "@vlm/source": "./src/index.ts", types: "./dist/index.d.ts", default: "./dist/index.js" },
-    "./package.json": "./package.json",
-  },
+  exports: { ...exports, "./package.json": "./package.json" },
   publishConfig: {
     access: "public",
     exports: {
@@ -36,19 +49,13 @@ const manifest = {
     },
   },
   scripts: { build: "tsup --config ../../tsup.config.ts" },
-  ...(needsCore
-    ? { peerDependencies: { "@vlm/core": "workspace:^" }, devDependencies: { "@vlm/core": "workspace:*" } }
-    : {}),
+  peerDependencies: { "@vlm/core": ">=0.1.0 <1" },
+  devDependencies: { "@vlm/core": "workspace:*" },
+  vlm: { layer, budget: { import: "*", kB: 10 } },
 };
-const write = (path, text) => {
-  mkdirSync(dirname(join(root, path)), { recursive: true });
-  writeFileSync(join(root, path), text);
-};
+
 write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);
-write(
-  "tsconfig.json",
-  `${JSON.stringify({ extends: "../../tsconfig.base.json", include: ["src", "test"] }, null, 2)}\n`,
-);
+write("tsconfig.json", '{\n  "extends": "../../tsconfig.base.json",\n  "include": ["src", "test"]\n}\n');
 write(
   "vitest.config.ts",
   `import { defineProject, mergeConfig } from "vitest/config";
@@ -57,6 +64,70 @@ import shared from "../../vitest.shared.ts";
 export default mergeConfig(shared, defineProject({ test: { name: "${name}" } }));
 `,
 );
-write("src/index.ts", "export {};\n");
-write("README.md", `# @vlm/${name}\n\n${description}\n`);
-console.log(`packages/${name} made; run pnpm install`);
+const identifier = name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+write(
+  "src/index.ts",
+  `/**
+ * ${title}
+ *
+ * @module
+ */
+export { ${identifier} } from "./${name}.ts";
+`,
+);
+write(
+  `src/${name}.ts`,
+  `import type { Tensor } from "@vlm/core";
+
+/** A first function, to be replaced: twice \`x\`, of the same shape. */
+export function ${identifier}(x: Tensor): Tensor {
+  return x.add(x);
+}
+`,
+);
+write(
+  `src/${name}.test.ts`,
+  `import { tensor } from "@vlm/core";
+import { expect, test } from "vitest";
+import { ${identifier} } from "./${name}.ts";
+
+test("doubles", async () => {
+  expect(await ${identifier}(tensor([1, 2])).array()).toEqual([2, 4]);
+});
+`,
+);
+write(
+  "README.md",
+  `# @vlm/${name}
+
+${title}
+
+    npm i @vlm/core @vlm/${name}
+
+\`\`\`ts
+import { tensor } from "@vlm/core";
+import { ${identifier} } from "@vlm/${name}";
+
+console.log(await ${identifier}(tensor([1, 2])).array()); // [2, 4]
+\`\`\`
+`,
+);
+console.log(`packages/${name} is made (layer ${layer}). Link it with \`npm run deps\`, then \`npm test -- ${name}\`.`);
+
+/** The other packages say where the repository is. */
+function sibling() {
+  const packages = path.join(values.root, "packages");
+  const other = readdirSync(packages).find((entry) => existsSync(path.join(packages, entry, "package.json")));
+  return other ? JSON.parse(readFileSync(path.join(packages, other, "package.json"), "utf8")) : { repository: {} };
+}
+
+function write(file, text) {
+  const target = path.join(folder, file);
+  mkdirSync(path.dirname(target), { recursive: true });
+  writeFileSync(target, text);
+}
+
+function stop(message) {
+  console.error(message);
+  process.exit(1);
+}
