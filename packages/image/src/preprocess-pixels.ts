@@ -3,8 +3,9 @@ import { toRgb } from "./convert.ts";
 import { centerBox, centerCrop, crop } from "./crop.ts";
 import { checkImage, type Image } from "./image.ts";
 import type { PixelArray } from "./pixel-array.ts";
-import type { Preprocessor, TargetSize } from "./preprocessor.ts";
+import type { Preprocessor } from "./preprocessor.ts";
 import { resizeRegion } from "./resize.ts";
+import { targetSize } from "./target-size.ts";
 
 /**
  * All steps of a preprocessor on one image, without a tensor: to RGB, resize, crop, rescale, normalise, pad.
@@ -48,50 +49,6 @@ function frame(image: Image, { resize: target, crop: window, cropRounding, filte
   if (box.left >= 0 && box.top >= 0) return target === undefined ? crop(image, box) : resizeRegion(image, options, box);
   const resized = target === undefined ? image : resizeRegion(image, options, whole);
   return centerCrop(resized, { ...window, rounding, ...(like && { like }) });
-}
-
-/** The size an image gets, as Hugging Face's processors compute it. */
-export function targetSize(
-  image: { width: number; height: number },
-  target: TargetSize,
-): { width: number; height: number } {
-  const { width, height } = image;
-  if (target.kind === "exact") return { width: target.width, height: target.height };
-  if (target.kind === "within") {
-    const ratio = Math.min(target.height / height, target.width / width);
-    return atLeastOne(Math.trunc(width * ratio), Math.trunc(height * ratio), image);
-  }
-  const short = Math.min(width, height);
-  const long = Math.max(width, height);
-  let size = target.size;
-  let exact = size;
-  if (target.longest !== undefined && (long / short) * size > target.longest) {
-    exact = (target.longest * short) / long;
-    size = roundHalfEven(exact);
-  }
-  if (short === size) return { width, height };
-  const other = Math.trunc((exact * long) / short);
-  return width <= height ? atLeastOne(size, other, image) : atLeastOne(other, size, image);
-}
-
-function atLeastOne(
-  width: number,
-  height: number,
-  image: { width: number; height: number },
-): { width: number; height: number } {
-  if (width >= 1 && height >= 1) return { width, height };
-  throw new VlmError("ArgumentError", "IM_ASPECT", {
-    what: `${image.width} × ${image.height} would become ${width} × ${height}: the image is too long and thin for this size`,
-    where: "preprocess",
-    hint: "crop the image, or use a preprocessor of exact size",
-    details: { width: image.width, height: image.height },
-  });
-}
-
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  if (x - floor !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /** The float32 result for each of the 256 levels of the 3 channels: a table, in the reference's order of roundings. */

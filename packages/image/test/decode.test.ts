@@ -12,6 +12,8 @@ type Row = {
   upright?: string;
   size?: [number, number];
   frames?: number;
+  /** Pillow's pixels, where the two decoders may differ by a level. */
+  pixels?: string;
 };
 
 const { rows } = JSON.parse(readFileSync(new URL("./fixtures/files.json", import.meta.url), "utf8")) as { rows: Row[] };
@@ -22,7 +24,11 @@ describe("readImage decodes what Pillow decodes", () => {
     it(row.name, async () => {
       const image = await readImage(bytesOf(row), { parity: "pillow" });
       expect([image.width, image.height, image.channels]).toEqual([row.width, row.height, 3]);
-      expect(sha256(image.data)).toBe(row.sha256);
+      if (row.pixels === undefined) expect(sha256(image.data)).toBe(row.sha256);
+      else {
+        const want = Buffer.from(row.pixels, "base64");
+        for (let i = 0; i < want.length; i++) expect(Math.abs(image.data[i]! - want[i]!)).toBeLessThanOrEqual(1);
+      }
       expect(image.frames).toBe(row.frames);
     });
   }
