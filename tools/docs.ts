@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Application, Converter, type DocumentReflection } from "typedoc";
-import { brokenLinks } from "./docs/links.ts";
+import { brokenDocumentLinks, brokenLinks } from "./docs/links.ts";
 import { cacheFolder, repositoryFiles, root } from "./lib/workspace.ts";
 
 process.chdir(root);
@@ -28,7 +28,10 @@ const project = await app.convert();
 if (!project) fail(["typedoc could not convert the packages; its own words are above"]);
 rmSync(site, { recursive: true, force: true });
 await app.generateDocs(project, site);
-const problems = brokenLinks(site);
+const documents = repositoryFiles().filter((file) =>
+  /^([A-Z]+\.md|docs\/.*\.md|packages\/[^/]+\/README\.md)$/.test(file),
+);
+const problems = [...brokenLinks(site), ...brokenDocumentLinks(root, documents)];
 if (app.logger.warningCount + app.logger.errorCount > 0) {
   problems.push(`${app.logger.warningCount + app.logger.errorCount} warnings of typedoc, above`);
 }

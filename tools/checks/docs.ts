@@ -6,7 +6,7 @@ export const check: Check = {
   name: "docs",
   stage: "late",
   inputs: (file) =>
-    /^(docs\/|tools\/docs|typedoc\.json$|README\.md$)/.test(file) ||
+    /^(docs\/|tools\/docs|typedoc\.json$|[A-Z]+\.md$)/.test(file) ||
     /^packages\/[^/]+\/(src\/|README\.md$|package\.json$)/.test(file),
   async run() {
     const { status, output } = await run(process.execPath, [...fromSource, "tools/docs.ts"]);

@@ -1,7 +1,20 @@
-/** Every link inside the generated site leads to a page and an anchor that exist. */
+/** Links of the generated site and of the repository's own documents lead to something that exists. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 
+/** Relative links of Markdown files, as a reader of the repository follows them. */
+export function brokenDocumentLinks(root: string, documents: string[]): string[] {
+  return documents.flatMap((document) => {
+    const text = readFileSync(path.join(root, document), "utf8").replace(/^```.*?^```$/gms, "");
+    return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, href]) => (href as string).split("#")[0] as string)
+      .filter((href) => href && !/^[a-z]+:/i.test(href))
+      .filter((href) => !existsSync(path.join(root, path.dirname(document), href)))
+      .map((href) => `${document}: ${href} leads nowhere`);
+  });
+}
+
+/** Every link inside the generated site leads to a page and an anchor that exist. */
 export function brokenLinks(site: string): string[] {
   const pages = readdirSync(site, { recursive: true })
     .map(String)
