@@ -21,7 +21,7 @@ export type Gradients = Map<Cell, Tensor>;
  * A tensor the loss does not depend on gets zeros. Throws `ShapeError LOSS_SCALAR` when the loss is no scalar, and
  * `GraphError HISTORY_CUT` when a parameter was updated between computing the loss and this call.
  */
-export function grad(loss: Tensor, wrt: readonly (Tensor | Cell)[]): Tensor[];
+export function grad<const W extends readonly (Tensor | Cell)[]>(loss: Tensor, wrt: W): { [K in keyof W]: Tensor };
 export function grad(loss: Tensor, wrt: CellGroup): Gradients;
 export function grad(loss: Tensor, wrt: readonly (Tensor | Cell)[] | CellGroup): Tensor[] | Gradients {
   if (loss.size !== 1) {
