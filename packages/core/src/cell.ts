@@ -79,6 +79,8 @@ export class Cell {
     }
     const trace = currentTrace();
     if (trace) trace.write(this, value);
+    // A first value that nobody has read is replaced, not computed: loading weights costs no initialisation.
+    else if (unborn.has(this)) this.node = value.node;
     else written.set(this, value.node);
   }
 

@@ -85,6 +85,8 @@ export type ReduceOp = {
 export type ViewOp = {
   readonly kind: "view";
   readonly name: string;
+  /** True when the row-major order of elements stays: the same buffer serves under the new shape. */
+  readonly keepsOrder?: boolean;
   shape(input: readonly number[], attributes: Attributes): readonly number[];
   /** Where an output index reads the input, and the conditions outside of which it reads `otherwise` instead. */
   map<I>(

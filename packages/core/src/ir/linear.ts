@@ -118,6 +118,8 @@ export function div(a: Linear, by: number): Linear {
   if (parts) return parts.quotient;
   const [whole, part] = takeMultiples(a, by);
   if (whole.terms.length > 0) return add(whole, div(part, by));
+  const common = commonFactor(a, by);
+  if (common) return div(common.quotient, by / common.factor);
   const [only] = a.terms;
   if (a.constant === 0 && a.terms.length === 1 && only && only.times === 1 && only.atom.kind === "div") {
     return div(only.atom.of, only.atom.by * by);
@@ -132,8 +134,23 @@ export function mod(a: Linear, by: number): Linear {
   if (parts) return parts.rest;
   const [whole, part] = takeMultiples(a, by);
   if (whole.terms.length > 0) return mod(part, by);
+  const common = commonFactor(a, by);
+  if (common) return add(scale(mod(common.quotient, by / common.factor), common.factor), common.rest);
   return fromAtom({ kind: "mod", of: a, by, key: `(${a.key})%${by}`, max: Math.min(by - 1, range(a).max) });
 }
+
+/** a = factor·quotient + rest with rest in 0 … factor − 1, for a factor > 1 of `by`: (5·i + j) / 15 is i / 3 for j < 5. */
+function commonFactor(a: Linear, by: number): { factor: number; quotient: Linear; rest: Linear } | null {
+  const factors = new Set(a.terms.map((term) => gcd(Math.abs(term.times), by)));
+  for (const factor of [...factors].sort((x, y) => y - x)) {
+    if (factor === 1 || factor === by) continue;
+    const parts = split(a, factor);
+    if (parts && range(parts.quotient).min >= 0) return { factor, ...parts };
+  }
+  return null;
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /** Terms divisible by `by` (already divided), and the rest; only when the rest stays non-negative. */
 function takeMultiples(a: Linear, by: number): [Linear, Linear] {

@@ -14,6 +14,7 @@ function view(op: ViewOp, x: Tensor, attributes: Attributes): Tensor {
 export const reshapeOp: ViewOp = {
   kind: "view",
   name: "reshape",
+  keepsOrder: true,
   shape: (_input, { shape }) => shape as Shape,
   map(algebra, index, input, output) {
     let position = algebra.constant(0);

@@ -1,0 +1,479 @@
+/**
+ * Which nodes share a kernel. Reductions, contractions and hand-written kernels each start a group; elementwise nodes
+ * join the group that produces their input when they need it at the very index where it is made; everything else
+ * floats, that is, is computed inside whoever reads it. A last pass, from users to inputs, decides what is stored.
+ */
+import type { Program, ProgramNode } from "../graph/program.ts";
+import { symbolic } from "../ir/index-algebra.ts";
+import { axis, flatten, type Linear, unflatten } from "../ir/linear.ts";
+import { sizeOf } from "../shape.ts";
+
+/** How many multiply-adds may be done again to save storing a value that several kernels need. */
+const CHEAP = 6;
+
+export type Level = "outer" | "inner";
+
+export type Group = {
+  readonly id: number;
+  readonly kind: "loop" | "contract" | "custom";
+  /** The node that started the group. */
+  readonly anchor: number;
+  /** Loop space: one iteration per outer index; reductions run over inner. `full` is the shape before reducing. */
+  readonly outer: readonly number[];
+  readonly full: readonly number[];
+  readonly axes: readonly number[];
+  readonly members: Map<number, Level>;
+  /** Groups whose results this one reads. */
+  readonly after: Set<Group>;
+  /** Stored nodes that it reads, for the limit on buffers. */
+  readonly bases: Set<number>;
+};
+
+export class Grouping {
+  readonly program: Program;
+  readonly groups: Group[] = [];
+  readonly groupOf = new Map<number, Group>();
+  /** Nodes that get a buffer. */
+  readonly stored = new Set<number>();
+  /** Nodes that are another node's buffer under another shape. */
+  readonly aliases = new Map<number, number>();
+  private readonly users: number[][];
+  private readonly maxBuffers: number;
+  private readonly isOutput: ReadonlySet<number>;
+
+  constructor(program: Program, maxBuffers: number) {
+    this.program = program;
+    this.maxBuffers = maxBuffers;
+    this.isOutput = new Set(program.outputs.map((at) => this.resolve(at)));
+    this.users = program.nodes.map(() => []);
+    program.nodes.forEach((node, at) => {
+      for (const input of node.inputs) this.users[this.resolve(input)]!.push(at);
+    });
+    program.nodes.forEach((node, at) => {
+      if (node.leaf < 0 && this.resolve(at) === at) this.place(node, at);
+    });
+    this.decideStores();
+  }
+
+  node(at: number): ProgramNode {
+    return this.program.nodes[at]!;
+  }
+
+  /** Follows ops that only name a value again. */
+  resolve(at: number): number {
+    let node = this.program.nodes[at]!;
+    while (node.leaf < 0 && node.op.kind === "elementwise" && node.op.identity) {
+      at = node.inputs[0]!;
+      node = this.program.nodes[at]!;
+    }
+    return at;
+  }
+
+  /** Where in its group's loop space a member's element lies. */
+  indexIn(group: Group, at: number, level: Level): Linear[] {
+    const { outer, full } = loopIndex(group);
+    const shape = this.node(at).shape;
+    const position = level === "outer" ? flatten(outer, group.outer) : flatten(full, group.full);
+    return unflatten(position, shape);
+  }
+
+  private place(node: ProgramNode, at: number): void {
+    switch (node.op.kind) {
+      case "contract":
+        this.start("contract", at, node.shape, node.shape, []);
+        return;
+      case "kernel":
+        this.start("custom", at, [], [], []);
+        return;
+      case "pick": {
+        const group = this.groupOf.get(node.inputs[0]!)!;
+        this.groupOf.set(at, group);
+        return;
+      }
+      case "reduce":
+        this.placeReduction(node, at);
+        return;
+      case "elementwise":
+        this.placeElementwise(node, at);
+        return;
+      default:
+    }
+  }
+
+  private start(
+    kind: Group["kind"],
+    anchor: number,
+    outer: readonly number[],
+    full: readonly number[],
+    axes: readonly number[],
+  ): Group {
+    const group: Group = {
+      id: this.groups.length,
+      kind,
+      anchor,
+      outer,
+      full,
+      axes,
+      members: new Map([[anchor, "outer"]]),
+      after: new Set(),
+      bases: new Set(),
+    };
+    this.groups.push(group);
+    this.groupOf.set(anchor, group);
+    for (const input of this.node(anchor).inputs) this.noteReads(group, this.resolve(input));
+    return group;
+  }
+
+  private placeReduction(node: ProgramNode, at: number): void {
+    const axes = node.attributes.axes as readonly number[];
+    const input = this.resolve(node.inputs[0]!);
+    const full = this.node(input).shape;
+    const candidates = this.groups.filter(
+      (group) => group.kind === "loop" && group.axes.length > 0 && same(group.full, full) && same(group.axes, axes),
+    );
+    for (let i = candidates.length - 1; i >= 0; i--) {
+      const group = candidates[i]!;
+      const reads = this.probe(input, loopIndex(group).full, group);
+      if (!reads || !this.mayRead(group, reads)) continue;
+      const shares = reads.inside || [...reads.bases].some((base) => group.bases.has(base));
+      if (!shares) continue;
+      this.join(group, at, "outer", reads);
+      return;
+    }
+    const outer = full.filter((_, i) => !axes.includes(i));
+    this.start("loop", at, outer, full, axes);
+  }
+
+  private placeElementwise(node: ProgramNode, at: number): void {
+    const size = sizeOf(node.shape);
+    if (size === 0) return;
+    const candidates = new Set<Group>();
+    for (const input of node.inputs) this.frontier(this.resolve(input), candidates);
+    for (const group of [...candidates].sort((a, b) => b.id - a.id)) {
+      if (group.kind === "custom") continue;
+      for (const level of ["inner", "outer"] as const) {
+        if (level === "inner" && group.axes.length === 0) continue;
+        const space = level === "outer" ? group.outer : group.full;
+        if (sizeOf(space) !== size) continue;
+        const reads = this.probe(at, this.indexIn(group, at, level), group);
+        if (!reads?.inside || !this.mayRead(group, reads)) continue;
+        this.join(group, at, level, reads);
+        return;
+      }
+    }
+  }
+
+  /** Groups of the nearest placed nodes below a floating one. */
+  private frontier(at: number, found: Set<Group>, seen = new Set<number>()): void {
+    if (seen.has(at)) return;
+    seen.add(at);
+    const group = this.groupOf.get(at);
+    if (group) found.add(group);
+    else for (const input of this.node(at).inputs) this.frontier(this.resolve(input), found, seen);
+  }
+
+  /**
+   * What computing node `at` at `index` inside `group` would read: null when it needs a value of the group at another
+   * index than the one where the group makes it.
+   */
+  private probe(at: number, index: readonly Linear[], group: Group): Reads | null {
+    const reads: Reads = { inside: false, groups: new Set(), bases: new Set() };
+    const seen = new Set<string>();
+    const visit = (n: number, where: readonly Linear[]): boolean => {
+      const key = `${n} ${where.map((i) => i.key).join(" ")}`;
+      if (seen.has(key)) return true;
+      seen.add(key);
+      const node = this.node(n);
+      const owner = this.groupOf.get(n);
+      if (owner === group) {
+        reads.inside = true;
+        const made = this.indexIn(group, n, group.members.get(n)!);
+        return made.every((part, i) => part.key === where[i]!.key);
+      }
+      if (owner || node.leaf >= 0) {
+        if (owner) reads.groups.add(owner);
+        reads.bases.add(n);
+        return true;
+      }
+      if (node.op.kind === "take") {
+        const [table, ids] = [this.resolve(node.inputs[0]!), this.resolve(node.inputs[1]!)];
+        if (this.groupOf.get(table) === group) return false;
+        this.readsOf(table, reads);
+        if (this.touches(table, group)) return false;
+        return visit(ids, [where[0]!]);
+      }
+      if (node.op.kind === "view") {
+        const input = this.resolve(node.inputs[0]!);
+        const source = this.node(input).shape;
+        return visit(input, node.op.map(symbolic, where, source, node.shape, node.attributes).index);
+      }
+      return node.inputs.every((input) => visit(this.resolve(input), where));
+    };
+    return visit(at, index) ? reads : null;
+  }
+
+  private readsOf(at: number, reads: Reads): void {
+    const groups = new Set<Group>();
+    this.frontier(at, groups);
+    for (const group of groups) reads.groups.add(group);
+    reads.bases.add(at);
+  }
+
+  private touches(at: number, group: Group): boolean {
+    const groups = new Set<Group>();
+    this.frontier(at, groups);
+    return groups.has(group);
+  }
+
+  /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
+  private mayRead(group: Group, reads: Reads): boolean {
+    const bases = new Set([...group.bases, ...reads.bases]);
+    const members = [...group.members.keys()].filter((at) => this.users[at]!.length > 1).length;
+    if (bases.size + members + 2 > this.maxBuffers) return false;
+    return [...reads.groups].every((other) => other === group || !reaches(other, group));
+  }
+
+  private join(group: Group, at: number, level: Level, reads: Reads): void {
+    group.members.set(at, level);
+    this.groupOf.set(at, group);
+    for (const other of reads.groups) if (other !== group) group.after.add(other);
+    for (const base of reads.bases) group.bases.add(base);
+  }
+
+  private noteReads(group: Group, at: number): void {
+    const groups = new Set<Group>();
+    this.frontier(at, groups);
+    for (const other of groups) if (other !== group) group.after.add(other);
+    const visit = (n: number, seen: Set<number>): void => {
+      if (seen.has(n)) return;
+      seen.add(n);
+      if (this.groupOf.has(n) || this.node(n).leaf >= 0) group.bases.add(n);
+      else for (const input of this.node(n).inputs) visit(this.resolve(input), seen);
+    };
+    visit(at, new Set());
+  }
+
+  /** From users to inputs: which values are stored, and which are computed again in every kernel that reads them. */
+  private decideStores(): void {
+    const readers = this.program.nodes.map(() => new Set<Group>());
+    const required = new Set<number>(this.isOutput);
+    /** Buffers that are an output under another shape already. */
+    const outputAliases = new Set<number>();
+    const pass = (at: number, to: Iterable<Group>): void => {
+      for (const input of this.node(at).inputs) for (const group of to) readers[this.resolve(input)]!.add(group);
+    };
+    for (let at = this.program.nodes.length - 1; at >= 0; at--) {
+      const node = this.node(at);
+      if (node.leaf >= 0 || this.resolve(at) !== at) continue;
+      const who = readers[at]!;
+      const own = this.groupOf.get(at);
+      const used = who.size > 0 || required.has(at);
+      if (!used && !(own?.kind === "custom")) continue;
+      const outside = [...who].filter((group) => group !== own);
+      const kind = node.op.kind;
+      if (kind === "pick") {
+        this.stored.add(at);
+        readers[this.resolve(node.inputs[0]!)]!.add(own!);
+        continue;
+      }
+      if (kind === "kernel") {
+        if (who.size === 0) continue;
+        for (const input of node.inputs) {
+          required.add(this.resolve(input));
+          readers[this.resolve(input)]!.add(own!);
+        }
+        continue;
+      }
+      if (kind === "contract" || kind === "reduce") {
+        if (required.has(at) || outside.length > 0) this.stored.add(at);
+        for (const input of node.inputs) {
+          if (kind === "contract") required.add(this.operandBase(this.resolve(input)));
+        }
+        pass(at, [own!]);
+        continue;
+      }
+      if (kind === "view" && required.has(at)) {
+        const input = this.resolve(node.inputs[0]!);
+        const free = this.node(input).leaf < 0 && !this.isOutput.has(input) && !outputAliases.has(input);
+        if (node.op.keepsOrder && free) {
+          if (this.isOutput.has(at) || outputAliases.has(at)) outputAliases.add(input);
+          this.aliases.set(at, input);
+          required.add(input);
+          pass(at, who);
+          continue;
+        }
+      }
+      if (kind === "take") required.add(this.tableOf(node));
+      const store =
+        required.has(at) ||
+        (outside.length > 0 && (own ? !this.cheapAgain(at) : outside.length > 1 && this.cost(at) > CHEAP));
+      if (!store) {
+        pass(at, who);
+        continue;
+      }
+      this.stored.add(at);
+      if (own) {
+        pass(at, [own]);
+        continue;
+      }
+      pass(at, [this.home(at, who)]);
+    }
+  }
+
+  private tableOf(node: ProgramNode): number {
+    return this.operandBase(this.resolve(node.inputs[0]!));
+  }
+
+  /** Through views, the node whose buffer a contraction (or a lookup) reads. */
+  private operandBase(at: number): number {
+    let node = this.node(at);
+    while (node.leaf < 0 && node.op.kind === "view") {
+      at = this.resolve(node.inputs[0]!);
+      node = this.node(at);
+    }
+    return at;
+  }
+
+  /** A group to compute and store a floating node in: one that reads it at its own index anyway, or a new one. */
+  private home(at: number, readers: ReadonlySet<Group>): Group {
+    const size = sizeOf(this.node(at).shape);
+    for (const group of readers) {
+      if (group.kind !== "loop") continue;
+      for (const level of ["inner", "outer"] as const) {
+        if (level === "inner" && group.axes.length === 0) continue;
+        if (sizeOf(level === "outer" ? group.outer : group.full) !== size || size === 0) continue;
+        if (!this.readsAtOwnIndex(group, at, level)) continue;
+        const others = [...readers].filter((other) => other !== group);
+        if (
+          others.some((other) => reaches(group, other)) ||
+          group.bases.size + group.members.size + 2 > this.maxBuffers
+        )
+          continue;
+        for (const other of others) other.after.add(group);
+        group.members.set(at, level);
+        this.groupOf.set(at, group);
+        return group;
+      }
+    }
+    const { shape } = this.node(at);
+    const group = this.start("loop", at, shape, shape, []);
+    for (const reader of readers) reader.after.add(group);
+    return group;
+  }
+
+  /** Every place in the group that reads the floating node does so at the index of the member that reads it. */
+  private readsAtOwnIndex(group: Group, at: number, level: Level): boolean {
+    const own = this.indexIn(group, at, level)
+      .map((part) => part.key)
+      .join(" ");
+    let ok = true;
+    let found = false;
+    const seen = new Set<string>();
+    const visit = (n: number, where: readonly Linear[]): void => {
+      const key = where.map((part) => part.key).join(" ");
+      if (n === at) {
+        found = true;
+        if (key !== own) ok = false;
+        return;
+      }
+      if (seen.has(`${n} ${key}`)) return;
+      seen.add(`${n} ${key}`);
+      const node = this.node(n);
+      if (node.leaf >= 0 || this.groupOf.has(n) || this.stored.has(n)) return;
+      this.visitInputs(node, where, visit);
+    };
+    for (const [member, memberLevel] of group.members) {
+      const node = this.node(member);
+      const { op } = node;
+      if (op.kind === "reduce") visit(this.resolve(node.inputs[0]!), loopIndex(group).full);
+      else this.visitInputs(node, this.indexIn(group, member, memberLevel), visit);
+    }
+    return ok && found;
+  }
+
+  private visitInputs(
+    node: ProgramNode,
+    where: readonly Linear[],
+    visit: (at: number, where: readonly Linear[]) => void,
+  ): void {
+    const { op } = node;
+    if (op.kind === "take") {
+      visit(this.resolve(node.inputs[1]!), [where[0]!]);
+      return;
+    }
+    for (const input of node.inputs) {
+      const to = this.resolve(input);
+      if (op.kind === "view")
+        visit(to, op.map(symbolic, where, this.node(to).shape, node.shape, node.attributes).index);
+      else visit(to, where);
+    }
+  }
+
+  /** Cost of computing a floating node once, down to stored values. */
+  private cost(at: number, seen = new Set<number>()): number {
+    if (seen.has(at)) return 0;
+    seen.add(at);
+    const node = this.node(at);
+    if (node.leaf >= 0 || this.groupOf.has(at)) return 0;
+    const own = node.op.kind === "elementwise" ? (node.op.cost ?? 1) : node.op.kind === "take" ? 1 : 0;
+    return node.inputs.reduce((sum, input) => sum + this.cost(this.resolve(input), seen), own);
+  }
+
+  /**
+   * Whether a member that other groups read is better computed there again: few operations, on at most one value of its
+   * size, which is stored anyway. (Normalised activations from the residual stream and two numbers per row.)
+   */
+  private cheapAgain(at: number): boolean {
+    const group = this.groupOf.get(at)!;
+    const size = sizeOf(this.node(at).shape);
+    let cost = 0;
+    let large = 0;
+    let possible = true;
+    const seen = new Set<number>();
+    const visit = (n: number): void => {
+      if (seen.has(n)) return;
+      seen.add(n);
+      const node = this.node(n);
+      const small = sizeOf(node.shape) * 8 <= size;
+      if (node.leaf >= 0 || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group))) {
+        if (!small) large++;
+        return;
+      }
+      if (node.op.kind === "contract" || node.op.kind === "reduce" || node.op.kind === "pick") {
+        possible = false;
+        return;
+      }
+      if (node.op.kind === "elementwise") cost += node.op.cost ?? 1;
+      for (const input of node.inputs) visit(this.resolve(input));
+    };
+    visit(at);
+    return possible && cost <= CHEAP && large <= 1;
+  }
+}
+
+type Reads = { inside: boolean; groups: Set<Group>; bases: Set<number> };
+
+/** The loop variables of a group: outer ones first, then inner ones, as indices into `outer` and `full` shapes. */
+export function loopIndex(group: Group): { outer: Linear[]; full: Linear[] } {
+  const outer = group.outer.map((size, i) => axis(i, size));
+  let nextOuter = 0;
+  let nextInner = group.outer.length;
+  const full = group.full.map((size, i) => (group.axes.includes(i) ? axis(nextInner++, size) : outer[nextOuter++]!));
+  return { outer, full: group.axes.length === 0 ? outer : full };
+}
+
+const same = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i]);
+
+/** True when `from` runs after `to`, directly or through others. */
+function reaches(from: Group, to: Group): boolean {
+  const seen = new Set<Group>();
+  const stack = [from];
+  for (let group = stack.pop(); group; group = stack.pop()) {
+    if (group === to) return true;
+    if (seen.has(group)) continue;
+    seen.add(group);
+    stack.push(...group.after);
+  }
+  return false;
+}
