@@ -18,6 +18,8 @@ export function isCellGroup(x: unknown): x is CellGroup {
 
 /** Cells whose first value has not been computed yet; all are computed in one plan when one is read. */
 const unborn = new Set<Cell>();
+/** Those of them that start from other cells' values: they are computed before any cell changes. */
+const copies = new Set<Cell>();
 /** Values assigned since the last `commit`. */
 const written = new Map<Cell, Node>();
 
@@ -40,6 +42,7 @@ export class Cell {
     this.owner = options.owner ?? "cells";
     this.node = value.node;
     unborn.add(this);
+    if (readsCell(value.node)) copies.add(this);
   }
 
   /** How many times the cell has been written. */
@@ -80,19 +83,21 @@ export class Cell {
     const trace = currentTrace();
     if (trace) trace.write(this, value);
     // A first value that nobody has read is replaced, not computed: loading weights costs no initialisation.
-    else if (unborn.has(this)) this.node = value.node;
-    else written.set(this, value.node);
+    else if (unborn.has(this)) {
+      this.node = value.node;
+      if (readsCell(value.node)) copies.add(this);
+    } else written.set(this, value.node);
   }
 
   /** The leaf node of the committed version (its first value is computed now if it was not yet). */
   current(): Node {
-    if (unborn.has(this)) bear();
+    if (unborn.has(this)) bear(unborn);
     return this.node;
   }
 
   /** Replaces the committed version; gives the node of the one before. For the runtime. */
   advance(storage: RealStorage): Node {
-    const before = this.node;
+    const before = this.current();
     this.count++;
     this.node = leafOf(this, storage);
     return before;
@@ -111,9 +116,31 @@ function leafOf(cell: Cell, storage: RealStorage): Node {
   return node;
 }
 
-function bear(): void {
-  const cells = [...unborn];
-  unborn.clear();
+/** True when a value is computed from a cell. */
+function readsCell(root: Node): boolean {
+  const seen = new Set<Node>();
+  const stack = [root];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    if (node.attributes.cell !== undefined) return true;
+    stack.push(...node.inputs);
+  }
+  return false;
+}
+
+/** Computes first values that come from other cells, since those are about to change. */
+export function settleCopies(): void {
+  if (copies.size > 0) bear(copies);
+}
+
+function bear(which: ReadonlySet<Cell>): void {
+  const cells = [...which].filter((cell) => unborn.has(cell));
+  for (const cell of cells) {
+    unborn.delete(cell);
+    copies.delete(cell);
+  }
+  if (cells.length === 0) return;
   const nodes = cells.map((cell) => (cell as unknown as { node: Node }).node);
   // A host array or a tensor may serve several cells: each needs storage of its own, since versions are freed one by one.
   const own = nodes.map((node) =>
@@ -154,6 +181,7 @@ const copyOp = {
  */
 export function commit(also: readonly Tensor[] = []): Promise<void> {
   if (currentTrace() || written.size === 0) return Promise.resolve();
+  settleCopies();
   const cells = [...written.keys()];
   const values = cells.map((cell) => copyOf(written.get(cell)!));
   written.clear();

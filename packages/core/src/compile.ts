@@ -1,5 +1,5 @@
 /** Functions recorded once per argument structure and replayed as one plan. */
-import type { Cell } from "./cell.ts";
+import { type Cell, settleCopies } from "./cell.ts";
 import { currentContext } from "./context.ts";
 import { bytesPerElement } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
@@ -7,6 +7,7 @@ import { Node } from "./graph/node.ts";
 import { buildProgram, type Program } from "./graph/program.ts";
 import { dataOp } from "./ops/source.ts";
 import { type Device, defaultDevice } from "./runtime/device.ts";
+import { frozenSet } from "./runtime/frozen.ts";
 import { cutHistory } from "./runtime/history.ts";
 import { enqueue, execute, RealStorage, releaseStorage } from "./runtime/realize.ts";
 import { record, Trace } from "./runtime/trace.ts";
@@ -32,7 +33,7 @@ class OutputAt {
 }
 
 /**
- * Records `fn` at its first call for each structure of arguments (shapes, dtypes, plain values, device, mode) and
+ * Records `fn` at its first call for each structure of arguments (shapes, dtypes, plain values, device, mode, frozen parameters) and
  * replays one plan afterwards. Tensors in the arguments and cells are inputs; plain numbers are frozen at recording.
  * Cells that `fn` writes are written when the call is made. Asking for data inside `fn` throws `DATA_WHILE_TRACING`.
  */
@@ -44,7 +45,7 @@ export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
     const device = await defaultDevice();
     const tensors: Tensor[] = [];
     const { training } = currentContext();
-    const key = `${device.name} ${training} ${describe(args, tensors)}`;
+    const key = `${device.name} ${training} ${frozenSet()} ${describe(args, tensors)}`;
     let plan = plans.get(key);
     if (!plan) plans.set(key, (plan = trace(fn, args, tensors, device)));
     return run(plan, tensors, device) as R;
@@ -150,6 +151,7 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
     node.storage = storages[i]!;
     return node;
   });
+  settleCopies();
   const before = writes.map((cell, i) => cell.advance(storages[values + i]!));
   cutHistory(new Set(before));
   settle(

@@ -16,7 +16,9 @@ export {
 export { Tensor, type TensorMethods } from "./methods.ts";
 export { fromHost, type NestedArray, type TensorOptions, tensor } from "./ops/create.ts";
 export { fill, iota, ones, zeros } from "./ops/source.ts";
+export { type Pipeable, pipeHook } from "./pipe.ts";
 export { type Device, type DeviceName, type DeviceOptions, openDevice, useDevice } from "./runtime/device.ts";
+export { isFrozen, setFrozen } from "./runtime/frozen.ts";
 export { memory } from "./runtime/memory.ts";
 export { realize } from "./runtime/realize.ts";
 export type { Shape } from "./shape.ts";

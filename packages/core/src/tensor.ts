@@ -1,6 +1,7 @@
 import type { DType } from "./dtype.ts";
 import type { Node } from "./graph/node.ts";
 import type { TensorMethods } from "./methods.ts";
+import { type Pipeable, pipe } from "./pipe.ts";
 import { type Shape, shapeError, shown } from "./shape.ts";
 
 /** A fixed-length tuple of numbers. */
@@ -48,6 +49,11 @@ export class Tensor {
       );
     }
     return [...this.shape] as Dims<N>;
+  }
+
+  /** The value of a module (or function) at this tensor: `x.pipe(norm).pipe(attention, { causal: true })`. */
+  pipe<A extends readonly unknown[], R>(module: Pipeable<A, R>, ...args: A): R {
+    return pipe(this, module, args);
   }
 
   [Symbol.dispose](): void {
