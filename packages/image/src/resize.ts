@@ -11,7 +11,7 @@ import {
   torchvisionBits,
   type Weights,
 } from "./resample.ts";
-import { horizontalPass, verticalPass } from "./resample-passes.ts";
+import { fastHorizontal, fastVertical } from "./resample-fast.ts";
 
 /** Options of `resize`. */
 export type ResizeOptions = {
@@ -68,12 +68,12 @@ function resample(
   const across = (plane: Image, top: number, lines: number): Image => {
     if (plane.width === width) return crop(plane, { left: box.left, top, width: box.width, height: lines });
     const precision = bits(image.width, width);
-    return horizontalPass(plane, columns, fixedPoint(columns, precision), precision, top, lines);
+    return fastHorizontal(plane, columns, fixedPoint(columns, precision), precision, top, lines);
   };
   const down = (plane: Image, offset: number): Image => {
     if (image.height === height) return plane;
     const precision = bits(image.height, height);
-    return verticalPass(plane, rows, fixedPoint(rows, precision), precision, offset);
+    return fastVertical(plane, rows, fixedPoint(rows, precision), precision, offset);
   };
 
   let plane: Image;
