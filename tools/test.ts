@@ -22,14 +22,16 @@ const force = values.force === true || process.env.CI === "true";
 if (values.full) process.env.VLM_TEST = "full";
 
 const started = Date.now();
-const checks = await loadChecks();
-const names = [...testProjects().map((folder) => path.basename(folder)), ...checks.map((check) => check.name)];
+const checkFolder = path.join(root, "tools", "checks");
+const checkNames = readdirSync(checkFolder).map((file) => path.basename(file, ".ts"));
+const names = [...testProjects().map((folder) => path.basename(folder)), ...checkNames];
 const unknown = positionals.filter((name) => !names.includes(name));
 if (unknown.length > 0) {
   console.error(`no package or check is named ${unknown.join(", ")}; there are ${names.join(", ")}`);
   process.exit(1);
 }
 const wanted = (name: string) => positionals.length === 0 || positionals.includes(name);
+const checks = await Promise.all(checkNames.filter(wanted).map(loadCheck));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 await runChecks("early");
@@ -56,15 +58,14 @@ console.log(`\n${positionals.length === 0 ? "Everything" : positionals.join(", "
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
 process.exit(total.failed > 0 ? 1 : 0);
 
-async function loadChecks(): Promise<Check[]> {
-  const folder = path.join(root, "tools", "checks");
-  const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
-  const modules = files.sort().map((file) => import(pathToFileURL(path.join(folder, file)).href));
-  return ((await Promise.all(modules)) as { check: Check }[]).map((module) => module.check);
+/** A check is called like its file. */
+async function loadCheck(name: string): Promise<Check> {
+  const module = (await import(pathToFileURL(path.join(checkFolder, `${name}.ts`)).href)) as { check: Check };
+  return module.check;
 }
 
 async function runChecks(stage: Check["stage"]): Promise<void> {
-  const due = checks.filter((check) => check.stage === stage && wanted(check.name));
+  const due = checks.filter((check) => check.stage === stage);
   await inParallel(due, 2, async (check) => {
     const inputs = repositoryFiles().filter((file) => check.inputs(file) || isShared(file));
     const key = hashOf(inputs, process.version);

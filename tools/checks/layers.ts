@@ -15,7 +15,11 @@ export const check: Check = {
   inputs: (file) => /^packages\/.*\.(ts|json)$/.test(file),
   async run() {
     const all = packages();
-    const cycles = await Promise.all(all.map(circularImports));
+    const cycles = await Promise.all(
+      all.map((item) =>
+        circularImports(item).catch((error: Error) => failed(`circular imports of ${item.id}`, error.message)),
+      ),
+    );
     return [...all.map((from) => imports(from, all)), ...cycles];
   },
 };
@@ -72,7 +76,7 @@ async function circularImports(from: Package): Promise<Outcome> {
   return cycle ? failed(name, cycle.join("\n  -> ")) : passed(name);
 }
 
-export function findCycle(graph: Map<string, string[]>): string[] | undefined {
+function findCycle(graph: Map<string, string[]>): string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];
   const visit = (node: string): string[] | undefined => {

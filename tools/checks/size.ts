@@ -11,7 +11,7 @@ export const check: Check = {
   name: "size",
   stage: "early",
   inputs: isPackageSource,
-  run: () => inParallel(packages(), 2, measure),
+  run: () => inParallel(packages(), 2, (item) => measure(item).catch((error: Error) => failed(item.id, error.message))),
 };
 
 async function measure(item: Package): Promise<Outcome> {
@@ -28,7 +28,7 @@ async function measure(item: Package): Promise<Outcome> {
  * Kilobytes (1000 bytes) of `import ... from` a package, code that is loaded later by `import()` and files that it
  * refers to by `new URL(..., import.meta.url)` included; other packages are not counted.
  */
-export async function bundledSize(item: Package, names: string): Promise<number> {
+async function bundledSize(item: Package, names: string): Promise<number> {
   const index = path.join(root, item.folder, "src/index.ts");
   const from = JSON.stringify(index);
   const contents = names === "*" ? `export * from ${from};` : `export ${names} from ${from};`;
