@@ -1,0 +1,209 @@
+"""Tiny CLIP, SigLIP and ViT models with random weights, in the real checkpoint formats, with everything they compute.
+
+    python tools/reference/clip_models.py
+
+Writes packages/{clip,vit}/test/fixtures/NAME/: the checkpoint as its own library saves it, and expected.safetensors
+with inputs, named intermediates, outputs, the loss, and the gradient of the loss for every parameter (float32).
+"""
+import json
+import math
+import shutil
+from pathlib import Path
+
+import open_clip
+import timm
+import torch
+from open_clip.loss import ClipLoss, SigLipLoss
+from safetensors.torch import save_file
+from transformers import (
+    CLIPConfig, CLIPModel, SiglipConfig, SiglipModel, ViTConfig, ViTForImageClassification,
+)
+
+ROOT = Path(__file__).resolve().parents[2] / "packages"
+
+
+def randomise(model, seed):
+    """Weights large enough that every part of the network matters, norms away from their neutral values."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            if name.endswith(("logit_scale", "logit_bias")):
+                continue
+            if parameter.dim() >= 2:
+                fan_in = math.prod(parameter.shape[1:])
+                parameter.copy_(noise * (0.8 / math.sqrt(fan_in)) if "embedding" not in name and "pos" not in name else noise * 0.3)
+            elif "norm" in name.lower() or ".bn" in name or name.startswith("bn") or "ln_" in name or "layrnorm" in name:
+                parameter.copy_((1 if name.endswith("weight") else 0) + 0.1 * noise)
+            else:
+                parameter.copy_(0.1 * noise)
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.copy_(0.1 * torch.randn(buffer.shape, generator=generator))
+            elif name.endswith("running_var"):
+                buffer.copy_(1 + 0.2 * torch.rand(buffer.shape, generator=generator))
+    return model
+
+
+def folder(package, name):
+    path = ROOT / package / "test" / "fixtures" / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def expected(path, model, tensors, loss):
+    loss.backward()
+    out = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    out["loss"] = loss.detach().clone()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            out[f"grad.{name}"] = parameter.grad.contiguous().clone()
+    save_file(out, path / "expected.safetensors")
+    print(path.name, sum(f.stat().st_size for f in path.iterdir()) // 1024, "kB")
+
+
+def images(batch, size, seed):
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def tokens(batch, length, vocab, end, seed, bos=None):
+    """Random ids, each row ended by `end` at its own place and padded with it (CLIP) behind."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(1, vocab - 3, (batch, length), generator=generator)
+    for row in range(batch):
+        stop = length - 1 - row % 3
+        ids[row, stop:] = end
+        if bos is not None:
+            ids[row, 0] = bos
+    return ids
+
+
+def hf_clip(name, seed, act, eos, vision, text, embed, image, patch):
+    vocab, context = 50, 11
+    config = CLIPConfig(
+        projection_dim=embed,
+        vision_config=dict(hidden_size=vision, intermediate_size=vision * 3, num_hidden_layers=2, num_attention_heads=4,
+                           image_size=image, patch_size=patch, hidden_act=act, projection_dim=embed),
+        text_config=dict(hidden_size=text, intermediate_size=text * 3, num_hidden_layers=3, num_attention_heads=2,
+                         vocab_size=vocab, max_position_embeddings=context, hidden_act=act, eos_token_id=eos,
+                         bos_token_id=vocab - 2, pad_token_id=vocab - 1, projection_dim=embed),
+    )
+    config._attn_implementation = "eager"
+    model = randomise(CLIPModel(config), seed).eval()
+    path = folder("clip", name)
+    model.save_pretrained(path)
+    pixels, ids = images(3, image, seed), tokens(3, context, vocab, vocab - 1 if eos == 2 else eos, seed, vocab - 2)
+    vision_out = model.vision_model(pixels, output_hidden_states=True)
+    text_out = model.text_model(ids, output_hidden_states=True)
+    out = model(input_ids=ids, pixel_values=pixels, return_loss=True)
+    parts = {"pixels": pixels, "ids": ids, "image.pooled": vision_out.pooler_output, "image.tokens": vision_out.last_hidden_state,
+             "text.pooled": text_out.pooler_output, "text.tokens": text_out.last_hidden_state,
+             "image.embeds": out.image_embeds, "text.embeds": out.text_embeds, "logits": out.logits_per_image}
+    for i, state in enumerate(vision_out.hidden_states):
+        parts[f"image.hidden.{i}"] = state
+    for i, state in enumerate(text_out.hidden_states):
+        parts[f"text.hidden.{i}"] = state
+    expected(path, model, parts, out.loss)
+
+
+def hf_siglip(name, seed):
+    vocab, context, image, patch = 40, 9, 30, 7
+    config = SiglipConfig(
+        vision_config=dict(hidden_size=24, intermediate_size=50, num_hidden_layers=2, num_attention_heads=3, image_size=image, patch_size=patch),
+        text_config=dict(hidden_size=24, intermediate_size=50, num_hidden_layers=2, num_attention_heads=3, vocab_size=vocab,
+                         max_position_embeddings=context),
+    )
+    config._attn_implementation = "eager"
+    model = randomise(SiglipModel(config), seed).eval()
+    with torch.no_grad():
+        model.logit_scale.fill_(math.log(10))
+        model.logit_bias.fill_(-2.0)
+    path = folder("clip", name)
+    model.save_pretrained(path)
+    pixels, ids = images(3, image, seed), tokens(3, context, vocab, 1, seed)
+    vision_out = model.vision_model(pixels, output_hidden_states=True)
+    text_out = model.text_model(ids, output_hidden_states=True)
+    out = model(input_ids=ids, pixel_values=pixels, return_loss=True)
+    parts = {"pixels": pixels, "ids": ids, "image.pooled": vision_out.pooler_output, "image.tokens": vision_out.last_hidden_state,
+             "text.pooled": text_out.pooler_output, "text.tokens": text_out.last_hidden_state,
+             "image.embeds": out.image_embeds, "text.embeds": out.text_embeds, "logits": out.logits_per_image}
+    for i, state in enumerate(vision_out.hidden_states):
+        parts[f"image.hidden.{i}"] = state
+    expected(path, model, parts, out.loss)
+
+
+def hf_vit(name, seed):
+    config = ViTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=32,
+                       patch_size=8, num_labels=5, hidden_dropout_prob=0, attention_probs_dropout_prob=0)
+    config._attn_implementation = "eager"
+    model = randomise(ViTForImageClassification(config), seed).eval()
+    path = folder("vit", name)
+    model.save_pretrained(path)
+    pixels = images(2, 32, seed)
+    out = model(pixels, output_hidden_states=True, labels=torch.tensor([1, 3]))
+    tokens_out = model.vit(pixels).last_hidden_state
+    larger = model(images(2, 48, seed), interpolate_pos_encoding=True).logits
+    parts = {"pixels": pixels, "logits": out.logits, "tokens": tokens_out, "pixels.larger": images(2, 48, seed), "logits.larger": larger}
+    for i, state in enumerate(out.hidden_states):
+        parts[f"hidden.{i}"] = state
+    expected(path, model, parts, out.loss)
+
+
+def timm_vit(name, seed, **options):
+    model = timm.models.VisionTransformer(img_size=24, patch_size=6, embed_dim=32, depth=2, num_heads=4, num_classes=5, **options)
+    model = randomise(model, seed).eval()
+    path = folder("vit", name)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path / "model.safetensors")
+    architecture = {"architecture": name, "num_classes": 5, "global_pool": model.global_pool, "model_args":
+                    {"img_size": 24, "patch_size": 6, "embed_dim": 32, "depth": 2, "num_heads": 4, **options}}
+    (path / "config.json").write_text(json.dumps(architecture, indent=2))
+    pixels = images(2, 24, seed)
+    out = model(pixels)
+    loss = torch.nn.functional.cross_entropy(out, torch.tensor([1, 3]))
+    expected(path, model, {"pixels": pixels, "logits": out, "tokens": model.forward_features(pixels)}, loss)
+
+
+def openclip(name, seed, config, siglip=False):
+    model = randomise(open_clip.CustomTextCLIP(**config) if siglip else open_clip.CLIP(**config), seed).eval()
+    if siglip:
+        with torch.no_grad():
+            model.logit_bias.fill_(-2.0)
+    path = folder("clip", name)
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}
+    save_file(state, path / "open_clip_model.safetensors")
+    (path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {
+        "mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}}, indent=2))
+    text = config["text_cfg"]
+    size = config["vision_cfg"]["image_size"]
+    pixels = images(3, size, seed)
+    ids = tokens(3, text["context_length"], text["vocab_size"], text["vocab_size"] - 1, seed)
+    image_raw, text_raw = model.encode_image(pixels), model.encode_text(ids)
+    image_embeds, text_embeds = model.encode_image(pixels, normalize=True), model.encode_text(ids, normalize=True)
+    scale = model.logit_scale.exp()
+    if siglip:
+        loss = SigLipLoss()(image_embeds, text_embeds, scale, model.logit_bias)
+        logits = scale * image_embeds @ text_embeds.T + model.logit_bias
+    else:
+        loss = ClipLoss()(image_embeds, text_embeds, scale)
+        logits = scale * image_embeds @ text_embeds.T
+    parts = {"pixels": pixels, "ids": ids, "image.features": image_raw, "text.features": text_raw,
+             "image.embeds": image_embeds, "text.embeds": text_embeds, "logits": logits}
+    expected(path, model, parts, loss)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    hf_clip("hf-clip", 1, "quick_gelu", 2, 32, 24, 16, 32, 8)
+    hf_clip("hf-clip-gelu", 2, "gelu", 49, 24, 32, 20, 30, 6)
+    hf_siglip("hf-siglip", 3)
+    hf_vit("hf-vit", 4)
+    timm_vit("timm-vit", 5)
+    timm_vit("timm-vit-mean", 6, global_pool="avg", class_token=False, fc_norm=True)
+    timm_vit("timm-vit-map", 7, global_pool="map", class_token=False)
+    openclip("openclip-vit", 8, {"embed_dim": 16, "quick_gelu": True,
+             "vision_cfg": {"image_size": 24, "layers": 2, "width": 32, "head_width": 8, "patch_size": 6},
+             "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 24, "heads": 3, "layers": 2}})
+    openclip("openclip-rn50", 9, {"embed_dim": 16, "quick_gelu": True,
+             "vision_cfg": {"image_size": 64, "layers": [2, 1, 1, 1], "width": 4, "head_width": 16, "patch_size": None},
+             "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 24, "heads": 3, "layers": 1}})
