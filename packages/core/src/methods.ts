@@ -1,10 +1,18 @@
 /** Attaches the operations to `Tensor` as methods: `x.add(y)` is `add(x, y)`. */
+import { clamp, gelu, relu, sigmoid, silu, softplus } from "./ops/activation.ts";
 import { add, div, maximum, minimum, mul, neg, sub } from "./ops/arithmetic.ts";
 import { cast } from "./ops/cast.ts";
 import { eq, ge, gt, le, lt, ne, where } from "./ops/compare.ts";
 import { matmul } from "./ops/contract.ts";
+import { erf } from "./ops/error-function.ts";
+import { exp, expm1, log, log1p } from "./ops/exponential.ts";
+import { tanh } from "./ops/hyperbolic.ts";
+import { pow, reciprocal, rsqrt, sqrt, square } from "./ops/power.ts";
 import { array, data, dispose, item } from "./ops/read.ts";
 import { max, mean, min, prod, sum } from "./ops/reduce.ts";
+import { mod, remainder } from "./ops/remainder.ts";
+import { abs, ceil, floor, round, sign, trunc } from "./ops/rounding.ts";
+import { cos, sin } from "./ops/trigonometric.ts";
 import { dilate, expand, flip, pad, permute, reshape, slice, squeeze, transpose, unsqueeze } from "./ops/view.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -18,6 +26,33 @@ const methods = {
   mul,
   div,
   neg,
+  abs,
+  sign,
+  mod,
+  remainder,
+  pow,
+  square,
+  sqrt,
+  rsqrt,
+  reciprocal,
+  exp,
+  expm1,
+  log,
+  log1p,
+  sin,
+  cos,
+  tanh,
+  erf,
+  sigmoid,
+  softplus,
+  relu,
+  gelu,
+  silu,
+  floor,
+  ceil,
+  round,
+  trunc,
+  clamp,
   maximum,
   minimum,
   cast,

@@ -4,8 +4,12 @@ import { isFloat } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
 import type { ElementwiseOp } from "../op.ts";
 import { Tensor } from "../tensor.ts";
+import { minimumOp } from "./arithmetic.ts";
+import { andOp } from "./bits.ts";
+import { applyElementwise } from "./define.ts";
+import { fill } from "./source.ts";
 
-/** To another dtype: floats to integers truncate and saturate, NaN becomes 0; anything but 0 is true. */
+/** To another dtype: floats to integers truncate and saturate, NaN becomes 0; any number but 0 is true. */
 export const castOp: ElementwiseOp = {
   kind: "elementwise",
   name: "cast",
@@ -28,8 +32,17 @@ export const castOp: ElementwiseOp = {
   test: { domain: [[0, 200]], ulp: 0, dtypes: ["f32", "i32", "u32", "bool"] },
 };
 
-/** x with elements of another dtype; x itself when it has that dtype. */
+/** x with elements of another dtype; x itself when it has that dtype. Floats saturate (u8 too), integers wrap. */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  if (dtype !== "u8" || x.dtype === "bool") return convert(x, dtype);
+  // A register holds more than a byte: what does not fit is removed before.
+  const wide = convert(x, "u32");
+  const limit = fill(255, x.shape, "u32");
+  return convert(applyElementwise(isFloat(x.dtype) ? minimumOp : andOp, [wide, limit]), "u8");
+}
+
+function convert(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   return new Tensor(new Node(castOp, [x.node], { dtype }, { shape: x.shape, dtype }, currentPath()));
 }

@@ -69,13 +69,22 @@ export function applyElementwise(op: ElementwiseOp, args: readonly Tensor[], att
 }
 
 export function unary(op: ElementwiseOp, x: Tensor): Tensor {
-  return applyElementwise(op, [x]);
+  return narrowed(op, [x]);
 }
 
 /** Promotes both operands to one dtype, broadcasts them to one shape, applies the op. */
 export function binary(op: ElementwiseOp, a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = unify(op.name, [a, b]);
-  return applyElementwise(op, [x!, y!]);
+  return narrowed(op, unify(op.name, [a, b]));
+}
+
+/** u8 is computed as u32 and wrapped again: a register holds more than a byte. */
+function narrowed(op: ElementwiseOp, args: readonly Tensor[]): Tensor {
+  if (args[0]!.dtype !== "u8") return applyElementwise(op, args);
+  const result = applyElementwise(
+    op,
+    args.map((x) => x.cast("u32")),
+  );
+  return result.dtype === "u32" ? result.cast("u8") : result;
 }
 
 /** Operands as tensors of one dtype and one shape. */

@@ -1,0 +1,69 @@
+/** Every op record, for the conformance suite and the support table. Nothing of the library imports this file. */
+import type { ElementwiseOp, ReduceOp } from "../op.ts";
+import { reluOp, sigmoidOp, softplusOp } from "./activation.ts";
+import { addOp, divOp, maximumOp, minimumOp, mulOp, negOp, subOp } from "./arithmetic.ts";
+import { andOp, bitcastOp, notOp, orOp, shiftLeftOp, shiftRightOp, xorOp } from "./bits.ts";
+import { castOp } from "./cast.ts";
+import { eqOp, geOp, gtOp, leOp, ltOp, neOp, whereOp } from "./compare.ts";
+import { erfinvOp, erfOp } from "./error-function.ts";
+import { expm1Op, expOp, log1pOp, logOp } from "./exponential.ts";
+import { tanhOp } from "./hyperbolic.ts";
+import { powOp, rsqrtOp, sqrtOp } from "./power.ts";
+import { maxOp, minOp, prodOp, sumOp } from "./reduce.ts";
+import { remOp } from "./remainder.ts";
+import { absOp, ceilOp, floorOp, roundOp, signOp, truncOp } from "./rounding.ts";
+import { threefryBitsOp, threefryHighOp, threefryLowOp } from "./threefry.ts";
+import { atanOp, cosOp, sinOp } from "./trigonometric.ts";
+
+export const ELEMENTWISE: readonly ElementwiseOp[] = [
+  addOp,
+  subOp,
+  mulOp,
+  divOp,
+  remOp,
+  negOp,
+  maximumOp,
+  minimumOp,
+  absOp,
+  signOp,
+  floorOp,
+  ceilOp,
+  truncOp,
+  roundOp,
+  eqOp,
+  neOp,
+  ltOp,
+  leOp,
+  gtOp,
+  geOp,
+  whereOp,
+  castOp,
+  bitcastOp,
+  andOp,
+  orOp,
+  xorOp,
+  notOp,
+  shiftLeftOp,
+  shiftRightOp,
+  expOp,
+  expm1Op,
+  logOp,
+  log1pOp,
+  sqrtOp,
+  rsqrtOp,
+  powOp,
+  sinOp,
+  cosOp,
+  atanOp,
+  tanhOp,
+  erfOp,
+  erfinvOp,
+  sigmoidOp,
+  softplusOp,
+  reluOp,
+  threefryHighOp,
+  threefryLowOp,
+  threefryBitsOp,
+];
+
+export const REDUCTIONS: readonly ReduceOp[] = [sumOp, maxOp, minOp, prodOp];
