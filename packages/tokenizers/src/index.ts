@@ -1,1 +1,11 @@
-export {};
+export type { AddedToken } from "./added-tokens.ts";
+export type { Encoding } from "./encoding.ts";
+export { TokenizerError, type TokenizerErrorName } from "./errors.ts";
+export type { TokenizerFiles } from "./load/files.ts";
+export type { LoadOptions, TokenizerSource } from "./load/load.ts";
+export type { TiktokenOptions } from "./load/tiktoken.ts";
+export type { Padding } from "./padding.ts";
+export type { DecodeStream } from "./stream.ts";
+export { type Batch, type BatchOptions, type EncodeOptions, Tokenizer } from "./tokenizer.ts";
+export { type TrainBpeOptions, trainBpe } from "./train/bpe.ts";
+export type { Truncation } from "./truncation.ts";

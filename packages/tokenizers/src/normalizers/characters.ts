@@ -1,0 +1,141 @@
+import { type AlignedText, charLength, Rewriter } from "../text/aligned-text.ts";
+import { classTable, isSpace, MARK, NONSPACING, OTHER } from "../unicode/classes.ts";
+import { isAscii, type Normalizer } from "./normalizer.ts";
+import { unicodeForm } from "./unicode-forms.ts";
+
+/** Lower case character by character: "ΑΣ" becomes "ασ", where `toLowerCase` looks at the context and gives "ας". */
+export const lowercase: Normalizer = (piece) => {
+  const { text } = piece;
+  if (!text.includes("\u0130")) {
+    const lower = text.includes("Σ")
+      ? text
+          .split("Σ")
+          .map((part) => part.toLowerCase())
+          .join("σ")
+      : text.toLowerCase();
+    if (lower === text) return piece;
+    if (lower.length === text.length) return piece.withText(lower);
+  }
+  const out = new Rewriter(piece);
+  for (let i = 0; i < text.length; ) {
+    const size = charLength(text, i);
+    const char = text.slice(i, i + size);
+    out.emit(char === "Σ" ? "σ" : char.toLowerCase(), i);
+    i += size;
+  }
+  return out.finish();
+};
+
+/** Removes the characters for which `drop` holds. */
+export function removing(drop: (code: number) => boolean): Normalizer {
+  return (piece) => {
+    const { text } = piece;
+    let out: Rewriter | undefined;
+    let from = 0;
+    for (let i = 0; i < text.length; ) {
+      const code = text.codePointAt(i)!;
+      const size = code > 0xffff ? 2 : 1;
+      if (drop(code)) {
+        out ??= new Rewriter(piece);
+        out.copy(from, i);
+        from = i + size;
+      }
+      i += size;
+    }
+    if (!out) return piece;
+    out.copy(from, text.length);
+    return out.finish();
+  };
+}
+
+/** Replaces single units by single units: the alignment stays. */
+function mapping(pattern: RegExp, to: string): Normalizer {
+  return (piece) => {
+    const text = piece.text.replace(pattern, to);
+    return text === piece.text ? piece : piece.withText(text);
+  };
+}
+
+export const stripAccents: Normalizer = (piece) => {
+  if (isAscii(piece.text)) return piece;
+  const table = classTable();
+  return removing((code) => (table[code]! & MARK) !== 0)(piece);
+};
+
+/** Removes White_Space from the ends. */
+export function strip(left: boolean, right: boolean): Normalizer {
+  return (piece) => {
+    const { text } = piece;
+    let from = 0;
+    let to = text.length;
+    if (left) while (from < to && isSpace(text.charCodeAt(from))) from++;
+    if (right) while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+    return from === 0 && to === text.length ? piece : piece.slice(from, to);
+  };
+}
+
+/** Puts `prefix` before text that is not empty; it stands for the first character. */
+export function prepend(prefix: string): Normalizer {
+  return (piece) => {
+    if (!piece.text) return piece;
+    const out = new Rewriter(piece);
+    out.emit(prefix, 0);
+    out.copy(0, piece.text.length);
+    return out.finish();
+  };
+}
+
+/** SentencePiece's "nmt" clean-up. */
+export const nmt: Normalizer = (() => {
+  const drop = removing(
+    (c) => (c >= 1 && c <= 8) || c === 0x0b || (c >= 0x0e && c <= 0x1f) || c === 0x7f || c === 0x8f || c === 0x9f,
+  );
+  const space = mapping(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, " ");
+  return (piece) => space(drop(piece));
+})();
+
+export type BertOptions = { cleanText: boolean; chinese: boolean; stripAccents: boolean; lowercase: boolean };
+
+const WHITESPACE = /[\t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/g;
+const CHINESE =
+  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+/** BERT's normaliser: clean, space around CJK, strip accents, lower case; each step optional. */
+export function bertNormalizer(options: BertOptions): Normalizer {
+  const steps: Normalizer[] = [];
+  if (options.cleanText) {
+    const table = classTable();
+    const drop = removing((c) => c === 0 || c === 0xfffd || (table[c]! & OTHER) !== 0);
+    const space = mapping(WHITESPACE, " ");
+    steps.push((piece) => space(drop(piece)));
+  }
+  if (options.chinese) steps.push(spaceAroundChinese);
+  if (options.stripAccents) {
+    const table = classTable();
+    const drop = removing((c) => (table[c]! & NONSPACING) !== 0);
+    const decompose = unicodeForm("NFD");
+    steps.push((piece) => (isAscii(piece.text) ? piece : drop(decompose(piece))));
+  }
+  if (options.lowercase) steps.push(lowercase);
+  return sequence(steps);
+}
+
+const spaceAroundChinese: Normalizer = (piece: AlignedText) => {
+  const { text } = piece;
+  let out: Rewriter | undefined;
+  let from = 0;
+  for (const match of text.matchAll(CHINESE)) {
+    out ??= new Rewriter(piece);
+    out.copy(from, match.index);
+    out.emit(` ${match[0]} `, match.index);
+    from = match.index + match[0].length;
+  }
+  if (!out) return piece;
+  out.copy(from, text.length);
+  return out.finish();
+};
+
+/** One after the other. */
+export function sequence(steps: readonly Normalizer[]): Normalizer {
+  return (piece) => steps.reduce((p, step) => step(p), piece);
+}

@@ -1,0 +1,133 @@
+import type { Pattern } from "../regex/pattern.ts";
+import type { AlignedText } from "../text/aligned-text.ts";
+import { charLength } from "../text/aligned-text.ts";
+import { classTable, NUMBER, PUNCTUATION, SPACE, WORD } from "../unicode/classes.ts";
+import type { PreTokenizer } from "./pre-tokenizer.ts";
+import { type SplitBehavior, split } from "./split.ts";
+
+/** Each single character that has one of the class bits. */
+export function classPattern(bits: number): Pattern {
+  return {
+    each(text, visit) {
+      const table = classTable();
+      for (let i = 0; i < text.length; ) {
+        const c = text.charCodeAt(i);
+        const size = c >= 0xd800 && c < 0xdc00 ? charLength(text, i) : 1;
+        if (table[size === 2 ? text.codePointAt(i)! : c]! & bits) visit(i, i + size);
+        i += size;
+      }
+    },
+  };
+}
+
+/** Splits on whitespace, then puts each punctuation character on its own. */
+export const bertPreTokenizer: PreTokenizer = (piece, out) => {
+  const table = classTable();
+  const { text } = piece;
+  let from = 0;
+  for (let i = 0; i < text.length; ) {
+    const c = text.charCodeAt(i);
+    let kind: number;
+    let size = 1;
+    if (c >= 0xd800 && c < 0xdc00) {
+      size = charLength(text, i);
+      kind = table[text.codePointAt(i)!]!;
+    } else kind = table[c]!;
+    if (kind & (SPACE | PUNCTUATION)) {
+      if (i > from) out.push(piece.slice(from, i));
+      if (kind & PUNCTUATION) out.push(piece.slice(i, i + size));
+      from = i + size;
+    }
+    i += size;
+  }
+  if (text.length > from) out.push(piece.slice(from, text.length));
+};
+
+export const whitespaceSplit: PreTokenizer = split(classPattern(SPACE), "Removed", false);
+
+export function punctuation(behavior: SplitBehavior): PreTokenizer {
+  return split(classPattern(PUNCTUATION), behavior, false);
+}
+
+export function digits(individual: boolean): PreTokenizer {
+  return split(classPattern(NUMBER), individual ? "Isolated" : "Contiguous", false);
+}
+
+/** `\w+|[^\w\s]+`. */
+export const whitespace: PreTokenizer = (piece, out) => {
+  const table = classTable();
+  const { text } = piece;
+  let from = 0;
+  let kind = SPACE;
+  for (let i = 0; i < text.length; ) {
+    const size = charLength(text, i);
+    const bits = table[text.codePointAt(i)!]!;
+    const next = bits & WORD ? WORD : bits & SPACE ? SPACE : 0;
+    if (next !== kind) {
+      if (kind !== SPACE) out.push(piece.slice(from, i));
+      from = i;
+      kind = next;
+    }
+    i += size;
+  }
+  if (kind !== SPACE) out.push(piece.slice(from, text.length));
+};
+
+/** Pieces of `length` characters, the last one shorter. */
+export function fixedLength(length: number): PreTokenizer {
+  return (piece, out) => {
+    const { text } = piece;
+    let from = 0;
+    let count = 0;
+    for (let i = 0; i < text.length; ) {
+      i += charLength(text, i);
+      if (++count === length || i >= text.length) {
+        out.push(piece.slice(from, i));
+        from = i;
+        count = 0;
+      }
+    }
+  };
+}
+
+/** Splits where the script changes; Hiragana, Katakana and the prolonged sound mark count as Han, a space as any. */
+export const unicodeScripts: PreTokenizer = (piece: AlignedText, out) => {
+  const { text } = piece;
+  let from = 0;
+  let last = "";
+  for (let i = 0; i < text.length; ) {
+    const size = charLength(text, i);
+    const script = scriptOf(text.slice(i, i + size), last);
+    if (script !== ANY_SCRIPT) {
+      if (last && script !== last && i > from) {
+        out.push(piece.slice(from, i));
+        from = i;
+      }
+      last = script;
+    }
+    i += size;
+  }
+  out.push(piece.slice(from, text.length));
+};
+
+const ANY_SCRIPT = "*";
+const SCRIPTS =
+  "Common Latin Han Inherited Cyrillic Greek Arabic Hebrew Devanagari Hangul Thai Armenian Syriac Thaana Bengali Gurmukhi Gujarati Oriya Tamil Telugu Kannada Malayalam Sinhala Lao Tibetan Myanmar Georgian Ethiopic Cherokee Canadian_Aboriginal Ogham Runic Khmer Mongolian Bopomofo Yi Old_Italic Gothic Deseret Tagalog Hanunoo Buhid Tagbanwa Limbu Tai_Le Linear_B Ugaritic Shavian Osmanya Cypriot Braille Buginese Coptic New_Tai_Lue Glagolitic Tifinagh Syloti_Nagri Old_Persian Kharoshthi Balinese Cuneiform Phoenician Phags_Pa Nko Sundanese Lepcha Ol_Chiki Vai Saurashtra Kayah_Li Rejang Lycian Carian Lydian Cham Tai_Tham Tai_Viet Avestan Egyptian_Hieroglyphs Samaritan Lisu Bamum Javanese Meetei_Mayek Imperial_Aramaic Old_South_Arabian Inscriptional_Parthian Inscriptional_Pahlavi Old_Turkic Kaithi Batak Brahmi Mandaic Chakma Meroitic_Cursive Meroitic_Hieroglyphs Miao Sharada Sora_Sompeng Takri Adlam Bhaiksuki Marchen Newa Osage Tangut".split(
+    " ",
+  );
+const tests = new Map<string, RegExp>();
+
+function scriptOf(char: string, guess: string): string {
+  if (char === " ") return ANY_SCRIPT;
+  if (char === "\u30fc" || /[\p{Script=Hiragana}\p{Script=Katakana}]/u.test(char)) return "Han";
+  const is = (script: string) => {
+    let test = tests.get(script);
+    if (!test) {
+      test = new RegExp(`\\p{Script=${script}}`, "u");
+      tests.set(script, test);
+    }
+    return test.test(char);
+  };
+  if (guess && guess !== ANY_SCRIPT && is(guess)) return guess;
+  return SCRIPTS.find(is) ?? ANY_SCRIPT;
+}
