@@ -5,7 +5,7 @@ import { type Check, failed, type Outcome, passed } from "../lib/check.ts";
 import { fromSource, inParallel, run } from "../lib/run.ts";
 import { documents, type Snippet, snippetsOf } from "../lib/snippets.ts";
 import { cacheFolder, packages, root } from "../lib/workspace.ts";
-import { hubRepositories, layOutFiles } from "../testing/fixtures.ts";
+import { hubRepositories, layOutPictures } from "../testing/fixtures.ts";
 import { gpuEnvironment } from "../testing/gpu.mjs";
 import { startHub } from "../testing/hub.mjs";
 
@@ -57,10 +57,10 @@ async function typeErrors(): Promise<string[]> {
   return output.split("\n");
 }
 
-async function execute({ where, file }: Snippet, hub: string): Promise<Outcome> {
+async function execute({ where, file, code }: Snippet, hub: string): Promise<Outcome> {
   const cwd = path.join(folder, "work", file);
   mkdirSync(cwd, { recursive: true });
-  layOutFiles(cwd);
+  layOutPictures(code, cwd);
   const fence = pathToFileURL(path.join(root, "tools", "testing", "offline.mjs")).href;
   const env = {
     ...gpuEnvironment(),

@@ -7,17 +7,17 @@ import path from "node:path";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
-/** `repositories` maps hub ids (`owner/name`) to folders. */
+/** `repositories` maps hub ids (`owner/name`) to folders; a file is served from the first that has it. */
 export async function startHub(repositories) {
   const requests = [];
   const server = http.createServer((request, response) => {
     const pathname = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     requests.push(`${request.method} ${pathname}`);
     const [, api, id, rest = ""] = /^\/(api\/models\/)?([^/]+\/[^/]+)(\/.*)?$/.exec(pathname) ?? [];
-    const folder = id && Object.hasOwn(repositories, id) ? repositories[id] : undefined;
-    if (!folder) return void response.writeHead(404, { "X-Error-Code": "RepoNotFound" }).end();
-    if (api) return void sendInfo(response, id, folder);
-    sendFile(request, response, folder, /^\/resolve\/[^/]+\/(.+)$/.exec(rest)?.[1]);
+    const folders = id && Object.hasOwn(repositories, id) ? repositories[id] : undefined;
+    if (!folders) return void response.writeHead(404, { "X-Error-Code": "RepoNotFound" }).end();
+    if (api) return void sendInfo(response, id, folders);
+    sendFile(request, response, folders, /^\/resolve\/[^/]+\/(.+)$/.exec(rest)?.[1]);
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -32,17 +32,21 @@ export async function startHub(repositories) {
   };
 }
 
-function sendInfo(response, id, folder) {
-  const siblings = readdirSync(folder, { recursive: true })
-    .map(String)
-    .filter((name) => statSync(path.join(folder, name)).isFile())
-    .map((name) => ({ rfilename: name.replaceAll("\\", "/") }));
+function sendInfo(response, id, folders) {
+  const names = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true })
+      .map(String)
+      .filter((name) => statSync(path.join(folder, name)).isFile()),
+  );
+  const siblings = [...new Set(names)].map((name) => ({ rfilename: name.replaceAll("\\", "/") }));
   response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ id, sha: COMMIT, siblings }));
 }
 
-function sendFile(request, response, folder, name) {
-  const file = name && path.join(folder, name);
-  if (!file?.startsWith(folder) || !existsSync(file) || !statSync(file).isFile()) {
+function sendFile(request, response, folders, name) {
+  const isInside = (folder, file) => file.startsWith(`${folder}${path.sep}`) && existsSync(file);
+  const folder = name && folders.find((candidate) => isInside(candidate, path.join(candidate, name)));
+  const file = folder && path.join(folder, name);
+  if (!file || !statSync(file).isFile()) {
     return void response.writeHead(404, { "X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT }).end();
   }
   const size = statSync(file).size;
