@@ -84,7 +84,7 @@ export function pullback(ys: readonly Tensor[], dys: readonly Tensor[], xs: read
     const before = cotangents.get(node);
     cotangents.set(node, before ? before.add(dy) : dy);
   };
-  ys.forEach((y, i) => accumulate(y.node, dys[i]!));
+  for (const [i, y] of ys.entries()) accumulate(y.node, dys[i]!);
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i]!;
     const { op } = node;

@@ -11,6 +11,7 @@ export type Dims<N extends number, T extends number[] = []> = T["length"] extend
  * A lazy, immutable array of numbers. Operations build a graph; nothing runs until data is asked for.
  * Memory is managed: no `dispose` is needed, though `using` and `dispose()` free storage at once.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: methods.ts assigns every method of the interface below.
 export class Tensor {
   readonly node: Node;
 
@@ -71,5 +72,4 @@ export class Tensor {
 }
 
 // Operations and reading are attached by methods.ts, which is the module that the package exports `Tensor` from.
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: methods.ts assigns every method of this interface.
 export interface Tensor extends TensorMethods {}
