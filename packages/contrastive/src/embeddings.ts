@@ -1,0 +1,54 @@
+import { Cell, type Tensor, VlmError } from "@vlm/core";
+
+/** A learned scalar: a parameter, or a tensor that stands for one. */
+export type Scalar = Tensor | Cell;
+
+/** The tensor of a learned scalar, as a scalar []. */
+export const scalarOf = (x: Scalar): Tensor => (x instanceof Cell ? x.value : x).reshape([]);
+
+/** x / ‖x‖₂ along the last axis: [… D] → [… D]. Rows of zeros stay zeros. */
+export function normalize(x: Tensor): Tensor {
+  const length = x.square().sum(-1, { keepDims: true });
+  return x.mul(length.maximum(1e-24).rsqrt());
+}
+
+/** Checks that both sides of a batch of pairs are [B D] with the same B ≥ 1 and the same D. */
+export function checkPairs(loss: string, a: Tensor, b: Tensor): void {
+  const shapes = `[${a.shape.join(" ")}] and [${b.shape.join(" ")}]`;
+  if (a.rank !== 2 || b.rank !== 2) {
+    throw new VlmError("ShapeError", "PAIRS_RANK", {
+      what: `${loss}: embeddings are [batch width], got ${shapes}`,
+      hint: "pool tokens to one vector per item first",
+      details: { a: a.shape, b: b.shape },
+    });
+  }
+  if (a.shape[0] !== b.shape[0]) {
+    throw new VlmError("ShapeError", "BATCH_UNEQUAL", {
+      what: `${loss}: row i of one side is paired with row i of the other, but there are ${a.shape[0]} and ${b.shape[0]} rows: ${shapes}`,
+      hint: "give both encoders the same batch",
+      details: { a: a.shape, b: b.shape },
+    });
+  }
+  if (a.shape[1] !== b.shape[1]) {
+    throw new VlmError("ShapeError", "EMBED_UNEQUAL", {
+      what: `${loss}: embeddings differ in width, ${a.shape[1]} ≠ ${b.shape[1]}: ${shapes}`,
+      hint: "project both sides to one width (`embed` in the model's config)",
+      details: { a: a.shape, b: b.shape },
+    });
+  }
+  if (a.shape[0] === 0) {
+    throw new VlmError("ShapeError", "BATCH_EMPTY", {
+      what: `${loss}: the batch is empty: ${shapes}`,
+      hint: "skip empty batches in the data source",
+    });
+  }
+}
+
+/** Checks a temperature that is given as a plain number. */
+export function checkTemperature(loss: string, temperature: number): void {
+  if (temperature > 0 && Number.isFinite(temperature)) return;
+  throw new VlmError("ArgumentError", "TEMPERATURE", {
+    what: `${loss}: a temperature is a number above 0, got ${temperature}`,
+    hint: "CLIP starts at 0.07, SimCLR uses 0.1 to 0.5",
+  });
+}
