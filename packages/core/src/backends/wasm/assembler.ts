@@ -86,6 +86,12 @@ export class Code {
     return this;
   }
 
+  /** A 64-bit constant; only values that fit 32 bits. */
+  i64(value: number): this {
+    signed(value, this.push(0x42));
+    return this;
+  }
+
   /** A vector of four equal words, given by their bits. */
   splat(word: number): this {
     return this.words(word, word, word, word);
@@ -244,7 +250,8 @@ export class ModuleBuilder {
 
   bytes(): Uint8Array<ArrayBuffer> {
     // Limits as broad as the backend's memory can be, so that any memory fits the import.
-    const memory = [...text("env"), ...text("memory"), 2, ...(this.shared ? [3] : [1]), 0, ...unsigned(65536)];
+    const limits = this.shared ? [3, 0, ...unsigned(65536)] : [0, 0];
+    const memory = [...text("env"), ...text("memory"), 2, ...limits];
     const exports = this.functions.flatMap((fn, at) =>
       fn.export === undefined ? [] : [[...text(fn.export), 0, ...unsigned(this.imported + at)]],
     );
