@@ -29,6 +29,9 @@ export type ResizeOptions = {
 /** No side of a result may be longer than this. */
 export const MAX_SIDE = 65_535;
 
+/** No side of an image to be resized may be longer than this: the filter's weights take memory with it. */
+const MAX_SOURCE_SIDE = 2 ** 20;
+
 /**
  * Resizes as `PIL.Image.resize` does, bit for bit: antialiased, horizontal pass first, 8 bits between the passes.
  * Alpha is premultiplied on the way, as in Pillow.
@@ -43,6 +46,7 @@ export function resizeRegion(image: Image, options: ResizeOptions, box: Box): Im
   const { width, height, filter = "bicubic", like = "pillow" } = options;
   checkImage(image, "resize");
   checkTarget(width, height, filter, box);
+  checkSource(image);
   if (image.width === width && image.height === height) return crop(image, box);
   if (filter === "nearest") return nearest(image, options, box);
   if (image.channels === 4 && like === "pillow") {
@@ -121,6 +125,16 @@ function nearestIndices(size: number, target: number, like: ResizeOptions["like"
     position += step;
   }
   return indices;
+}
+
+function checkSource({ width, height }: Image): void {
+  if (Math.max(width, height) <= MAX_SOURCE_SIDE) return;
+  throw new VlmError("ImageLimitError", "IM_RESIZE_LIMIT", {
+    what: `an image of ${width} × ${height} has a side longer than ${MAX_SOURCE_SIDE} pixels`,
+    where: "resize",
+    hint: "crop it into pieces first",
+    details: { width, height, limit: MAX_SOURCE_SIDE },
+  });
 }
 
 function checkTarget(width: number, height: number, filter: string, box: Box): void {
