@@ -7,7 +7,7 @@ export const check: Check = {
   stage: "early",
   inputs: (file) => /\.(ts|mts|mjs|js|json)$/.test(file),
   async run() {
-    const { status, output } = await run("knip", ["--no-progress"]);
+    const { status, output } = await run("knip", ["--no-progress", "--no-config-hints"]);
     return [status === 0 ? passed("unused") : failed("unused", output)];
   },
 };

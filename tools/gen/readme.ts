@@ -15,5 +15,7 @@ export function generate(): Record<string, string> {
   const rows = packages()
     .sort((a, b) => layer(a) - layer(b) || (a.id < b.id ? -1 : 1))
     .map(({ id, folder, manifest }) => `| [${id}](${folder}/README.md) | ${manifest.description} |`);
-  return { "README.md": `${before}${BEGIN}\n| package | what it is for |\n| --- | --- |\n${rows.join("\n")}\n${END}${after}` };
+  return {
+    "README.md": `${before}${BEGIN}\n| package | what it is for |\n| --- | --- |\n${rows.join("\n")}\n${END}${after}`,
+  };
 }
