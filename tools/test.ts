@@ -13,6 +13,7 @@ import { recall, remember } from "./lib/memory.ts";
 import { inParallel } from "./lib/run.ts";
 import { runTests } from "./lib/tests.ts";
 import { hashOf, repositoryFiles, root, testProjects } from "./lib/workspace.ts";
+import { sentenceFor } from "./setup/problem.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +21,12 @@ const { values, positionals } = parseArgs({
 });
 const force = values.force === true || process.env.CI === "true";
 if (values.full) process.env.VLM_TEST = "full";
+
+// A disk that fills up in the middle deserves the same sentence as one that was full from the start.
+process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
+  console.error(sentenceFor(`${error.code} ${error.message}`) ?? error);
+  process.exit(1);
+});
 
 const started = Date.now();
 const checkFolder = path.join(root, "tools", "checks");
