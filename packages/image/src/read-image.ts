@@ -7,7 +7,7 @@ import { type DecodeSettings, decodeNative } from "./decode/native.ts";
 import { decodePng } from "./decode/png.ts";
 import type { Raster } from "./decode/raster.ts";
 import type { Orientation } from "./formats/exif.ts";
-import { type Header, parseHeader } from "./formats/header.ts";
+import { type Header, parseHeader, withinHeader } from "./formats/header.ts";
 import { type ImageFormat, sniffFormat } from "./formats/sniff.ts";
 import { type Color, checkImage, type Image } from "./image.ts";
 import { isPixelSource, type PixelSource, readPixels } from "./pixel-source.ts";
@@ -105,9 +105,16 @@ async function decodeImage(bytes: Uint8Array, options: ReadOptions, where: strin
   });
 }
 
-function decode(bytes: Uint8Array, format: ImageFormat, settings: DecodeSettings, tag?: Orientation): Promise<Raster> {
+async function decode(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  settings: DecodeSettings,
+  tag?: Orientation,
+): Promise<Raster> {
   if (format === "png") return decodePng(bytes, settings.where, settings.partial);
-  if (format === "bmp") return Promise.resolve(decodeBmp(bytes, settings.where, settings.partial));
+  if (format === "bmp") {
+    return withinHeader(bytes, format, settings.where, () => decodeBmp(bytes, settings.where, settings.partial));
+  }
   if (builtin("node:path") !== undefined) return decodeNative(bytes, format, settings);
   return decodeInBrowser(tag && tag.value > 1 ? withoutOrientation(bytes, tag) : bytes, format, settings);
 }
@@ -189,7 +196,7 @@ function usableOrientation(header: Header, options: ReadOptions, where: string):
 }
 
 function isImage(source: ImageSource): source is Image {
-  return typeof source === "object" && "channels" in source && "data" in source && "width" in source;
+  return typeof source === "object" && source !== null && "channels" in source && "data" in source && "width" in source;
 }
 
 function checkByteSource(source: unknown): asserts source is ByteSource {

@@ -22,10 +22,14 @@ export type Header = {
 /** Reads sizes and counts from a file's header; throws `IM_TRUNCATED` or `IM_CORRUPT` when it is not whole. */
 export function parseHeader(bytes: Uint8Array, format: Exclude<ImageFormat, "svg">, where: string): Header {
   const parsers = { png, jpeg: parseJpegHeader, gif, webp, avif, bmp };
+  return withinHeader(bytes, format, where, () => parsers[format](bytes, where));
+}
+
+/** Reads through DataViews show a header that ends too early as a RangeError: it becomes `IM_TRUNCATED`. */
+export function withinHeader<T>(bytes: Uint8Array, format: ImageFormat, where: string, read: () => T): T {
   try {
-    return parsers[format](bytes, where);
+    return read();
   } catch (error) {
-    // Every read is through a DataView: a header that ends too early shows as a RangeError.
     if (!(error instanceof RangeError)) throw error;
     throw decodeError("IM_TRUNCATED", {
       what: `the ${format.toUpperCase()} file ends inside its header, after ${bytes.length} bytes`,

@@ -9,8 +9,8 @@ const GLYPHS =
   "11248ggehjlphe4c4444eeh168gveh161he26aiv22vgu11he68guhhev124488ehhehheehhf12c0cc0cc00cc0448248g84200v0v00" +
   "8421248eh16404ehnlngeehhvhhhuhhuhhuehgggheuhhhhhuvgguggvvggugggehgnhhfhhhvhhhe44444e72222ichikokihggggggv" +
   "hrllhhhhpljhhhehhhhheuhhugggehhhliduhhukihfgge11uv444444hhhhhhehhhhha4hhhllrhhha4ahhhha4444v1248gve88888e" +
-  "gg84211e22222e4ah0000000000v840000000e1fhfgguhhhu00eggge11fhhhf00ehvge68s88880fhhf1egguhhhh40c444e20622ic" +
-  "ggikokic44444e00qllll00uhhhh00ehhhe0uhhugg0fhhf1100moggg00fge1u88s889600hhhjd00hhha400hllla00ha4ah0hhhf1e" +
+  "gg84211e22222e4ah0000000000v840000000e1fhfgguhhhu00eggge11fhhhf00ehvge68s888800fhf1egguhhhh40c444e20622ic" +
+  "ggikokic44444e00qllll00uhhhh00ehhhe00uhugg00fhf1100moggg00fge1u88s889600hhhjd00hhha400hllla00ha4ah00hhf1e" +
   "00v248v244844244444448442448008l200";
 
 /** Rows of a character, the leftmost pixel in bit 4; a hollow box for what the font does not have. */
