@@ -71,7 +71,11 @@ export async function* chunksOf(source: ByteSource, signal?: AbortSignal, chunk 
 }
 
 /** A small file in one piece; more than `limit` bytes are refused before anything is read. */
-export async function readAll(source: ByteSource, limit: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAll(
+  source: ByteSource,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   if (source.size > limit) {
     throw new VlmError("ResourceLimitError", "FILE_TOO_LARGE", {
       what: `the file has ${source.size} bytes, at most ${limit} are read`,

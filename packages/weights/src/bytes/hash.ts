@@ -27,4 +27,5 @@ export async function gitBlobId(source: ByteSource, signal?: AbortSignal): Promi
   return hexOf(new Uint8Array(await crypto.subtle.digest("SHA-1", all)));
 }
 
-export const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const hexOf = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

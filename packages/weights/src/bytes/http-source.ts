@@ -4,7 +4,7 @@ import { DEFAULTS, type HttpOptions } from "../net/http-options.ts";
 import { networkError, publicUrl, statusError } from "../net/network-error.ts";
 import { type Answer, send } from "../net/send.ts";
 import { backoff, wait } from "../net/wait.ts";
-import { blobSource, type ByteSource, checkRange } from "./byte-source.ts";
+import { type ByteSource, blobSource, checkRange } from "./byte-source.ts";
 
 /**
  * A file on a server, read by `Range` requests without being kept anywhere. A server that ignores ranges is worked
@@ -53,11 +53,13 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
           const answer = await send(url, { ...options, signal, request });
           check(answer, url, begin + done, size, identity);
           for await (const chunk of answer.body()) {
-            if (done + chunk.length > out.length) throw networkError("LENGTH", "more bytes came than were asked for", url);
+            if (done + chunk.length > out.length)
+              throw networkError("LENGTH", "more bytes came than were asked for", url);
             out.set(chunk, done);
             done += chunk.length;
           }
-          if (done < out.length) throw networkError("SHORT", `${done} of ${out.length} bytes came`, url, { recoverable: true });
+          if (done < out.length)
+            throw networkError("SHORT", `${done} of ${out.length} bytes came`, url, { recoverable: true });
         } catch (error) {
           signal?.throwIfAborted();
           if (!isVlmError(error) || !error.recoverable || error.code.startsWith("HTTP_")) throw error;

@@ -2,14 +2,17 @@ import type { ByteSource } from "./byte-source.ts";
 
 type Range = { readonly begin: number; readonly end: number };
 
-/** Ranges closer than this are read in one go: one request costs more than some bytes too many. */
+/** Ranges up to this size are read together with their neighbours: one request costs more than copying them apart. */
+const SMALL = 1 << 20;
+/** Neighbours may lie this far apart, and joined reads grow to `MAX_JOINED`. */
 const GAP = 64 << 10;
-/** Reads are joined up to this size, which bounds what is held beside the results. */
-const MAX_JOINED = 64 << 20;
+const MAX_JOINED = 8 << 20;
+/** Reads under way at a time, to hide the latency of a network. */
+const PARALLEL = 4;
 
 /**
- * Reads many ranges with few reads. Results come in the order asked for; those of one joined read share its buffer,
- * unless their offset in it is not a multiple of 8, in which case they are copied so that any typed array fits.
+ * Reads many ranges with few reads. Results come in the order asked for, each in a buffer of its own, so that none
+ * keeps another alive and any typed array fits.
  */
 export async function readRanges(
   source: ByteSource,
@@ -17,23 +20,41 @@ export async function readRanges(
   signal?: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   const out = new Array<Uint8Array<ArrayBuffer>>(ranges.length);
-  const order = ranges.map((_, i) => i).sort((a, b) => ranges[a]!.begin - ranges[b]!.begin);
-  for (let first = 0; first < order.length; ) {
-    const begin = ranges[order[first]!]!.begin;
-    let end = ranges[order[first]!]!.end;
-    let last = first + 1;
-    for (; last < order.length; last++) {
-      const next = ranges[order[last]!]!;
-      if (next.begin > end + GAP || next.end - begin > MAX_JOINED) break;
-      end = Math.max(end, next.end);
+  const jobs = joinNeighbours(ranges);
+  const worker = async (): Promise<void> => {
+    for (let job = jobs.shift(); job; job = jobs.shift()) {
+      const bytes = await source.read(job.begin, job.end, signal);
+      for (const index of job.indices) {
+        const { begin, end } = ranges[index]!;
+        out[index] = job.indices.length === 1 ? bytes : bytes.slice(begin - job.begin, end - job.begin);
+      }
     }
-    const joined = await source.read(begin, end, signal);
-    for (const index of order.slice(first, last)) {
-      const range = ranges[index]!;
-      const part = joined.subarray(range.begin - begin, range.end - begin);
-      out[index] = part.byteOffset % 8 === 0 ? part : part.slice();
-    }
-    first = last;
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(PARALLEL, jobs.length) }, worker));
+  } finally {
+    jobs.length = 0;
   }
   return out;
+}
+
+type Job = { begin: number; end: number; indices: number[] };
+
+function joinNeighbours(ranges: readonly Range[]): Job[] {
+  const order = ranges.map((_, i) => i).sort((a, b) => ranges[a]!.begin - ranges[b]!.begin);
+  const jobs: Job[] = [];
+  let open: Job | undefined;
+  for (const index of order) {
+    const { begin, end } = ranges[index]!;
+    const small = end - begin <= SMALL;
+    if (small && open && begin <= open.end + GAP && end - open.begin <= MAX_JOINED) {
+      open.end = Math.max(open.end, end);
+      open.indices.push(index);
+    } else {
+      const job = { begin, end, indices: [index] };
+      jobs.push(job);
+      open = small ? job : undefined;
+    }
+  }
+  return jobs;
 }

@@ -41,7 +41,8 @@ export function f32ToF16(from: Float32Array): Uint16Array<ArrayBuffer> {
     const magnitude = word & 0x7fffffff;
     if (magnitude > 0x7f800000) out[i] = sign | 0x7e00 | ((word >>> 13) & 0x1ff);
     else if (magnitude >= 0x477ff000) out[i] = sign | 0x7c00;
-    else if (magnitude >= 0x38800000) out[i] = sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);
+    else if (magnitude >= 0x38800000)
+      out[i] = sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);
     else {
       // Subnormal halves are multiples of 2^-24; adding and subtracting 2^52 rounds to nearest even.
       const scaled = Math.abs(from[i]!) * 2 ** 24;

@@ -10,7 +10,8 @@ const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
  */
 export function toHost(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDType, tensor: string, file: string): HostArray {
   memoryDType(dtype, tensor, file);
-  if (!isLittleEndian) throw new VlmError("FeatureMissingError", "BIG_ENDIAN", { what: "weights are little-endian, this machine is not" });
+  if (!isLittleEndian)
+    throw new VlmError("FeatureMissingError", "BIG_ENDIAN", { what: "weights are little-endian, this machine is not" });
   switch (dtype as ReadableDType) {
     case "F32":
       return view(Float32Array, bytes);
@@ -66,7 +67,10 @@ export function countNonFinite(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDTyp
   return count;
 }
 
-type ViewConstructor<T> = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer, offset: number, length: number): T };
+type ViewConstructor<T> = {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, offset: number, length: number): T;
+};
 
 /** A typed view, or a copy where the offset is not aligned. */
 export function view<T>(kind: ViewConstructor<T>, bytes: Uint8Array<ArrayBuffer>): T {
@@ -75,7 +79,8 @@ export function view<T>(kind: ViewConstructor<T>, bytes: Uint8Array<ArrayBuffer>
   return new kind(aligned.buffer, aligned.byteOffset, aligned.length / size);
 }
 
-export const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function narrow<T extends HostArray>(from: BigInt64Array | BigUint64Array, out: T, tensor: string, file: string): T {
   for (let i = 0; i < from.length; i++) {

@@ -105,7 +105,9 @@ export class JsonScanner {
   }
 
   /** Any value. `duplicate` is called with a key that occurs twice in one object; by default it is an error. */
-  value(duplicate: (key: string, at: number) => void = (key, at) => this.fail(`duplicate key ${quoted(key)}`, at)): JsonValue {
+  value(
+    duplicate: (key: string, at: number) => void = (key, at) => this.fail(`duplicate key ${quoted(key)}`, at),
+  ): JsonValue {
     switch (this.peek()) {
       case "{": {
         const out: { [key: string]: JsonValue } = {};

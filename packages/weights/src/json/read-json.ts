@@ -13,7 +13,11 @@ export type ReadJsonOptions = {
 /** Parses JSON strictly: duplicate keys, lone surrogates and bad UTF-8 are `WeightFormatError` `JSON_SYNTAX`. */
 export function parseJson(text: string | Uint8Array, where = "JSON"): JsonValue {
   const fail = (what: string, position: number): VlmError =>
-    new VlmError("WeightFormatError", "JSON_SYNTAX", { what: `not JSON: ${what} at ${position}`, where, details: { position } });
+    new VlmError("WeightFormatError", "JSON_SYNTAX", {
+      what: `not JSON: ${what} at ${position}`,
+      where,
+      details: { position },
+    });
   const decoded = typeof text === "string" ? text : decodeUtf8(text, (offset) => fail("invalid UTF-8", offset));
   // Configuration files written on Windows start with a byte order mark at times; it carries no meaning.
   const scanner = new JsonScanner(decoded.replace(/^\ufeff/, ""), fail);

@@ -47,7 +47,12 @@ export async function download(url: string, sink: Sink, options: DownloadOptions
   }
 }
 
-async function once(url: string, sink: Sink, options: DownloadOptions, warn: (message: string) => void): Promise<Downloaded> {
+async function once(
+  url: string,
+  sink: Sink,
+  options: DownloadOptions,
+  warn: (message: string) => void,
+): Promise<Downloaded> {
   const { validator } = sink;
   const start = options.immutable || validator ? sink.size : 0;
   if (start === 0 && sink.size > 0) await sink.reset(undefined);
@@ -91,7 +96,9 @@ async function place(
 ): Promise<number | undefined> {
   if (response.status === 416) {
     await sink.reset(undefined);
-    throw networkError("RANGE", `the server has no bytes from ${start} on: the file changed`, url, { recoverable: true });
+    throw networkError("RANGE", `the server has no bytes from ${start} on: the file changed`, url, {
+      recoverable: true,
+    });
   }
   if (response.status !== 200 && response.status !== 206) throw statusError(response, url);
   refusePage(response, url);

@@ -10,7 +10,12 @@ export function publicUrl(url: string | URL): string {
   }
 }
 
-export type NetworkDetails = { hint?: string; details?: Record<string, unknown>; recoverable?: boolean; cause?: unknown };
+export type NetworkDetails = {
+  hint?: string;
+  details?: Record<string, unknown>;
+  recoverable?: boolean;
+  cause?: unknown;
+};
 
 /** A failure of the network or a server; `recoverable` when trying again may help. */
 export function networkError(code: string, what: string, url: string | URL, more: NetworkDetails = {}): VlmError {
@@ -31,14 +36,18 @@ export function statusError(response: Response, url: string | URL): VlmError {
     return networkError("HTTP_401", "the file does not exist or needs a token", url, { details, hint });
   }
   if (status === 404) {
-    return networkError("HTTP_404", "not found", url, { details, hint: "check the name, the revision and the file's path" });
+    return networkError("HTTP_404", "not found", url, {
+      details,
+      hint: "check the name, the revision and the file's path",
+    });
   }
   const recoverable = isTransient(status);
   return networkError(`HTTP_${status}`, `the server answered ${status}`, url, { details, recoverable });
 }
 
 /** Statuses that a later attempt may not meet. */
-export const isTransient = (status: number): boolean => status === 408 || status === 425 || status === 429 || status >= 500;
+export const isTransient = (status: number): boolean =>
+  status === 408 || status === 425 || status === 429 || status >= 500;
 
 /** The failure of `fetch` itself: browsers and Node hide most of the reason. */
 export function connectionError(cause: unknown, url: string | URL): VlmError {

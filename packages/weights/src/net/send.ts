@@ -25,7 +25,11 @@ export type SendOptions = HttpOptions & { method?: string; request?: Record<stri
  * that `headers` go to the declared origin only and https is never left. Other statuses come back as they are.
  */
 export async function send(url: string, options: SendOptions): Promise<Answer> {
-  const { retries = DEFAULTS.retries, retryDelay = DEFAULTS.retryDelay, maxRetryDelay = DEFAULTS.maxRetryDelay } = options;
+  const {
+    retries = DEFAULTS.retries,
+    retryDelay = DEFAULTS.retryDelay,
+    maxRetryDelay = DEFAULTS.maxRetryDelay,
+  } = options;
   for (let attempt = 0; ; attempt++) {
     options.signal?.throwIfAborted();
     let pause = backoff(attempt, retryDelay);
@@ -84,7 +88,12 @@ async function inBrowser(url: string, options: SendOptions): Promise<Answer> {
   return attempt(url, options, true, "follow");
 }
 
-async function attempt(url: string, options: SendOptions, declared: boolean, redirect: RequestRedirect): Promise<Answer> {
+async function attempt(
+  url: string,
+  options: SendOptions,
+  declared: boolean,
+  redirect: RequestRedirect,
+): Promise<Answer> {
   const { fetch: request = globalThis.fetch, stallTimeout = DEFAULTS.stallTimeout, signal } = options;
   const controller = new AbortController();
   const forward = (): void => controller.abort(signal?.reason);
@@ -142,4 +151,5 @@ const sha256Of = (etag: string | null): string | undefined => {
 };
 
 /** An ETag without quotes and weakness mark. */
-export const bareETag = (etag: string | null): string | undefined => etag?.replace(/^W\//, "").replace(/^"|"$/g, "") || undefined;
+export const bareETag = (etag: string | null): string | undefined =>
+  etag?.replace(/^W\//, "").replace(/^"|"$/g, "") || undefined;

@@ -15,7 +15,8 @@ export function wait(milliseconds: number, signal?: AbortSignal): Promise<void> 
 }
 
 /** Exponential backoff with jitter: half to whole of `first`·2^attempt. */
-export const backoff = (attempt: number, first: number): number => first * 2 ** Math.min(attempt, 10) * (0.5 + Math.random() / 2);
+export const backoff = (attempt: number, first: number): number =>
+  first * 2 ** Math.min(attempt, 10) * (0.5 + Math.random() / 2);
 
 /** `Retry-After` in milliseconds, from seconds or a date. */
 export function retryAfter(response: Response, now = Date.now()): number | undefined {

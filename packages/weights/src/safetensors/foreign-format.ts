@@ -21,8 +21,10 @@ export function pickleError(name: string): VlmError {
 
 /** Recognises by its first bytes what is often mistaken for safetensors: web pages, LFS pointers, pickles, GGUF. */
 export function foreignFormat(start: Uint8Array, name: string): VlmError | undefined {
+  // Pickles of protocol 2 to 5 begin so; newer PyTorch files are zip archives.
+  const isOldPickle = start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5;
   const text = String.fromCharCode(...start.subarray(0, 8));
-  if (text.startsWith("PK\x03\x04") || /^\x80[\x02-\x05]/.test(text)) return pickleError(name);
+  if (text.startsWith("PK\x03\x04") || isOldPickle) return pickleError(name);
   const known: [RegExp, string, string][] = [
     [/^\s*<(!|h|\?)/i, "a web page", "the address leads to a page; use the address of the file itself"],
     [/^version /, "a Git LFS pointer", "fetch the real file with `git lfs pull`"],
@@ -33,5 +35,9 @@ export function foreignFormat(start: Uint8Array, name: string): VlmError | undef
   const match = known.find(([pattern]) => pattern.test(text));
   if (!match) return undefined;
   const [, what, hint] = match;
-  return new VlmError("WeightFormatError", "ST_FOREIGN", { what: `this is ${what}, not a safetensors file`, where: name, hint });
+  return new VlmError("WeightFormatError", "ST_FOREIGN", {
+    what: `this is ${what}, not a safetensors file`,
+    where: name,
+    hint,
+  });
 }

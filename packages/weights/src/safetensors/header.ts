@@ -79,7 +79,12 @@ function readMetadata(scanner: JsonScanner, file: string): Map<string, string> {
       throw malformed("ST_DUPLICATE_FIELD", `"${printable(key)}" occurs twice in "__metadata__"`, file, { field: key });
     }
     if (scanner.peek() !== '"') {
-      throw malformed("ST_METADATA_TYPE", `"__metadata__" holds "${printable(key)}", whose value is not a string`, file, { key });
+      throw malformed(
+        "ST_METADATA_TYPE",
+        `"__metadata__" holds "${printable(key)}", whose value is not a string`,
+        file,
+        { key },
+      );
     }
     metadata.set(key, scanner.string());
   });
@@ -104,11 +109,13 @@ function readEntry(scanner: JsonScanner, name: string, dataStart: number, file: 
     else scanner.value();
   });
   const missing = [!dtype && "dtype", !shape && "shape", !offsets && "data_offsets"].filter(Boolean);
-  if (!dtype || !shape || !offsets) throw fail("ST_FIELD_MISSING", `field ${missing.join(", ")} is missing`, { missing });
+  if (!dtype || !shape || !offsets)
+    throw fail("ST_FIELD_MISSING", `field ${missing.join(", ")} is missing`, { missing });
   const count = shape.reduce((product, n) => product * n, 1);
   const bits = count * bitsOf(dtype);
   if (!Number.isSafeInteger(bits)) throw overflow(fail, shape);
-  if (bits % 8 !== 0) throw fail("ST_SUBBYTE", `${count} elements of ${dtype} do not fill whole bytes`, { count, dtype });
+  if (bits % 8 !== 0)
+    throw fail("ST_SUBBYTE", `${count} elements of ${dtype} do not fill whole bytes`, { count, dtype });
   const [begin, end] = offsets;
   if (end - begin !== bits / 8) {
     throw fail("ST_SIZE", `${dtype} [${shape.join(" ")}] takes ${bits / 8} bytes, its offsets hold ${end - begin}`, {
@@ -125,7 +132,10 @@ function readDType(scanner: JsonScanner, fail: Fail): StoredDType {
   const dtype = scanner.value();
   if (typeof dtype === "string" && isStoredDType(dtype)) return dtype;
   const got = typeof dtype === "string" ? `"${printable(dtype)}"` : typeof dtype;
-  throw fail("ST_DTYPE", `unknown dtype ${got}; known are ${storedDTypes.join(", ")}`, { got: dtype, known: storedDTypes });
+  throw fail("ST_DTYPE", `unknown dtype ${got}; known are ${storedDTypes.join(", ")}`, {
+    got: dtype,
+    known: storedDTypes,
+  });
 }
 
 function readShape(scanner: JsonScanner, fail: Fail): number[] {
@@ -137,7 +147,9 @@ function readShape(scanner: JsonScanner, fail: Fail): number[] {
     if (axis === MAX_RANK) throw fail("ST_RANK", `more than ${MAX_RANK} dimensions`, { limit: MAX_RANK });
     const text = integerText(scanner);
     if (text === undefined) {
-      throw fail("ST_DIM", `dimension ${axis} is ${shownHere(scanner)}, not a whole number that is 0 or more`, { axis });
+      throw fail("ST_DIM", `dimension ${axis} is ${shownHere(scanner)}, not a whole number that is 0 or more`, {
+        axis,
+      });
     }
     const dim = BigInt(text);
     shape.push(Number(dim));
@@ -154,9 +166,13 @@ function overflow(fail: Fail, shape: readonly (number | bigint)[]): VlmError {
 function readOffsets(scanner: JsonScanner, fail: Fail): [number, number] {
   const values: string[] = [];
   const wrong = (): VlmError =>
-    fail("ST_OFFSETS", `data_offsets [${values.join(", ")}${values.length < 2 ? " …" : ""}] are not two numbers 0 ≤ begin ≤ end`, {
-      offsets: values,
-    });
+    fail(
+      "ST_OFFSETS",
+      `data_offsets [${values.join(", ")}${values.length < 2 ? " …" : ""}] are not two numbers 0 ≤ begin ≤ end`,
+      {
+        offsets: values,
+      },
+    );
   if (scanner.peek() !== "[") throw wrong();
   scanner.array((index) => {
     const text = integerText(scanner);

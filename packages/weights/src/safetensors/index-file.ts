@@ -21,7 +21,12 @@ export const MAX_SHARDS = 10_000;
  */
 export function parseIndex(bytes: Uint8Array, file: string): ShardIndex {
   const fail = (code: string, what: string, details: Record<string, unknown> = {}): VlmError =>
-    new VlmError("WeightFormatError", code, { what, where: file, hint: "download the index again, or rebuild it", details });
+    new VlmError("WeightFormatError", code, {
+      what,
+      where: file,
+      hint: "download the index again, or rebuild it",
+      details,
+    });
   const text = decodeUtf8(bytes, (offset) => fail("IX_JSON", `the index is not UTF-8 at byte ${offset}`, { offset }));
   const scanner = new JsonScanner(text, (what, position) =>
     fail("IX_JSON", `the index is not JSON: ${what} at character ${position}`, { position }),
@@ -40,8 +45,10 @@ export function parseIndex(bytes: Uint8Array, file: string): ShardIndex {
     found = true;
     if (scanner.peek() !== "{") throw fail("IX_TYPE", '"weight_map" is not an object of tensor names and file names');
     scanner.object((name) => {
-      if (scanner.peek() !== '"') throw fail("IX_TYPE", `the file of "${printable(name)}" is not a string`, { tensor: name });
-      if (shardOf.has(name)) throw fail("IX_DUPLICATE", `"${printable(name)}" occurs twice in "weight_map"`, { tensor: name });
+      if (scanner.peek() !== '"')
+        throw fail("IX_TYPE", `the file of "${printable(name)}" is not a string`, { tensor: name });
+      if (shardOf.has(name))
+        throw fail("IX_DUPLICATE", `"${printable(name)}" occurs twice in "weight_map"`, { tensor: name });
       const path = scanner.string();
       let shard = shards.get(path);
       if (shard === undefined) {

@@ -24,16 +24,26 @@ export function checkLayout(entries: TensorEntry[], dataStart: number, fileSize:
   let previous: TensorEntry | undefined;
   for (const entry of sorted) {
     if (entry.begin < end && previous) {
-      throw fail("ST_OVERLAP", `tensors ${shown(previous, dataStart)} and ${shown(entry, dataStart)} use the same bytes`, report, {
-        tensors: [previous.name, entry.name],
-      });
+      throw fail(
+        "ST_OVERLAP",
+        `tensors ${shown(previous, dataStart)} and ${shown(entry, dataStart)} use the same bytes`,
+        report,
+        {
+          tensors: [previous.name, entry.name],
+        },
+      );
     }
     if (entry.begin > end) {
       const [from, to] = [end - dataStart, entry.begin - dataStart];
-      throw fail("ST_HOLE", `bytes [${from}, ${to}) before tensor ${shown(entry, dataStart)} belong to no tensor`, report, {
-        begin: from,
-        end: to,
-      });
+      throw fail(
+        "ST_HOLE",
+        `bytes [${from}, ${to}) before tensor ${shown(entry, dataStart)} belong to no tensor`,
+        report,
+        {
+          begin: from,
+          end: to,
+        },
+      );
     }
     end = entry.end;
     previous = entry;

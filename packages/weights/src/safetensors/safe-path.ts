@@ -26,7 +26,8 @@ function problemOf(path: string): string | undefined {
   if (/[\\:*?"<>|#%]/.test(path)) return "a character that has a meaning for file systems or URLs";
   if (path.startsWith("/") || path.startsWith("~")) return "the path is absolute";
   for (const part of path.split("/")) {
-    if (part === "" || part === "." || part === "..") return "the path leaves its folder or is not in its shortest form";
+    if (part === "" || part === "." || part === "..")
+      return "the path leaves its folder or is not in its shortest form";
     if (RESERVED.test(part)) return "a device name of Windows";
     if (/[. ]$/.test(part)) return "a name that ends in a dot or a space";
   }

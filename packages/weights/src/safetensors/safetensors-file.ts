@@ -1,10 +1,10 @@
 import { VlmError } from "@vlm/core";
 import type { ByteSource } from "../bytes/byte-source.ts";
 import { readRanges } from "../bytes/read-ranges.ts";
-import { malformed, parseHeader, type SafetensorsHeader, type TensorEntry } from "./header.ts";
 import { foreignFormat } from "./foreign-format.ts";
-import { unknownTensor } from "./unknown-tensor.ts";
+import { malformed, parseHeader, type SafetensorsHeader, type TensorEntry } from "./header.ts";
 import type { TensorStore } from "./tensor-store.ts";
+import { unknownTensor } from "./unknown-tensor.ts";
 
 export type HeaderOptions = {
   /** Refuse headers above this many bytes; default 25 MB, at most 100 MB as in the reference. */
@@ -29,7 +29,8 @@ export class SafetensorsFile implements TensorStore {
   static async open(source: ByteSource, options: HeaderOptions = {}): Promise<SafetensorsFile> {
     const { name, size } = source;
     const { signal } = options;
-    if (size < 8) throw malformed("ST_TOO_SHORT", `the file is ${size} bytes, a header needs at least 8`, name, { size });
+    if (size < 8)
+      throw malformed("ST_TOO_SHORT", `the file is ${size} bytes, a header needs at least 8`, name, { size });
     const start = await source.read(0, Math.min(size, 8), signal);
     const length = new DataView(start.buffer).getBigUint64(0, true);
     const limit = Math.min(options.maxHeaderBytes ?? DEFAULT_HEADER_LIMIT, HARD_HEADER_LIMIT);

@@ -112,7 +112,10 @@ function compare(
     for (const key of file.tensors.keys()) {
       const other = holder.get(key);
       if (other !== undefined) {
-        throw mismatch("IX_DUPLICATE", `"${printable(key)}" lies in both ${other} and ${shard}`, name, { tensor: key, shards: [other, shard] });
+        throw mismatch("IX_DUPLICATE", `"${printable(key)}" lies in both ${other} and ${shard}`, name, {
+          tensor: key,
+          shards: [other, shard],
+        });
       }
       holder.set(key, shard);
       if (!index.shardOf.has(key)) unlisted.push(key);
@@ -121,7 +124,10 @@ function compare(
   for (const [key, shard] of index.shardOf) {
     const real = holder.get(key);
     if (real === undefined) {
-      throw mismatch("IX_MISSING", `"${printable(key)}" is listed in ${shard} but lies in no shard`, name, { tensor: key, shard });
+      throw mismatch("IX_MISSING", `"${printable(key)}" is listed in ${shard} but lies in no shard`, name, {
+        tensor: key,
+        shard,
+      });
     }
     if (real !== shard) {
       const what = `"${printable(key)}" is listed in ${shard} but lies in ${real}`;
@@ -135,7 +141,12 @@ function compare(
 }
 
 function mismatch(code: string, what: string, where: string, details: Record<string, unknown>): VlmError {
-  return new VlmError("WeightMismatchError", code, { what, where, hint: "download index and shards of the same version", details });
+  return new VlmError("WeightMismatchError", code, {
+    what,
+    where,
+    hint: "download index and shards of the same version",
+    details,
+  });
 }
 
 /** Adds to the error of a missing shard what was expected in it. */

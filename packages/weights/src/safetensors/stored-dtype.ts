@@ -30,7 +30,20 @@ const BITS = {
 export type StoredDType = keyof typeof BITS;
 
 /** The stored dtypes that can be read as tensors. */
-export type ReadableDType = "BOOL" | "U8" | "I8" | "I16" | "U16" | "I32" | "U32" | "I64" | "U64" | "F16" | "BF16" | "F32" | "F64";
+export type ReadableDType =
+  | "BOOL"
+  | "U8"
+  | "I8"
+  | "I16"
+  | "U16"
+  | "I32"
+  | "U32"
+  | "I64"
+  | "U64"
+  | "F16"
+  | "BF16"
+  | "F32"
+  | "F64";
 
 /** The dtype in memory that holds each readable dtype: 64-bit numbers narrow, 8 and 16-bit integers widen. */
 const IN_MEMORY: Record<ReadableDType, DType> = {
@@ -49,7 +62,15 @@ const IN_MEMORY: Record<ReadableDType, DType> = {
   F64: "f32",
 };
 
-const STORED: Record<DType, ReadableDType> = { f32: "F32", f16: "F16", bf16: "BF16", i32: "I32", u32: "U32", u8: "U8", bool: "BOOL" };
+const STORED: Record<DType, ReadableDType> = {
+  f32: "F32",
+  f16: "F16",
+  bf16: "BF16",
+  i32: "I32",
+  u32: "U32",
+  u8: "U8",
+  bool: "BOOL",
+};
 
 export const storedDTypes: readonly string[] = Object.keys(BITS);
 

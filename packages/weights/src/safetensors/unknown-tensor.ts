@@ -7,7 +7,10 @@ export function unknownTensor(name: string, store: Pick<TensorStore, "name" | "t
   throw new VlmError("ArgumentError", "ST_NO_TENSOR", {
     what: `no tensor "${printable(name)}"`,
     where: store.name,
-    hint: near.length > 0 ? `did you mean ${near.map((n) => `"${printable(n)}"`).join(" or ")}?` : "list `tensors` to see the names",
+    hint:
+      near.length > 0
+        ? `did you mean ${near.map((n) => `"${printable(n)}"`).join(" or ")}?`
+        : "list `tensors` to see the names",
     details: { tensor: name, near },
   });
 }

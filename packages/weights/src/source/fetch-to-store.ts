@@ -1,7 +1,7 @@
 import { isVlmError, VlmError } from "@vlm/core";
 import type { ByteSource } from "../bytes/byte-source.ts";
 import { gitBlobId, hashOf } from "../bytes/hash.ts";
-import { type Downloaded, download, type DownloadOptions } from "../net/download.ts";
+import { type Downloaded, type DownloadOptions, download } from "../net/download.ts";
 import { publicUrl } from "../net/network-error.ts";
 import { memoryStore } from "../store/memory-store.ts";
 import type { Store } from "../store/store.ts";
@@ -51,7 +51,11 @@ async function fill(
       const done = options.immutable ? await store.open(path) : undefined;
       if (done) return { file: done, got: { size: done.size, validator: undefined, hash: expected.sha256 } };
       const got = await download(url, partial, { ...options, size: expected.size });
-      const wrong = await verify(partial.source.bind(partial), { ...expected, sha256: expected.sha256 ?? got.hash }, options.signal);
+      const wrong = await verify(
+        partial.source.bind(partial),
+        { ...expected, sha256: expected.sha256 ?? got.hash },
+        options.signal,
+      );
       if (!wrong) {
         await partial.commit();
         const file = await store.open(path);
@@ -69,7 +73,11 @@ async function fill(
 
 type Wrong = { expected: string; got: string };
 
-async function verify(open: () => Promise<ByteSource>, expected: Expected, signal?: AbortSignal): Promise<Wrong | undefined> {
+async function verify(
+  open: () => Promise<ByteSource>,
+  expected: Expected,
+  signal?: AbortSignal,
+): Promise<Wrong | undefined> {
   const want = expected.sha256 ?? expected.gitId;
   if (want === undefined) return undefined;
   const source = await open();

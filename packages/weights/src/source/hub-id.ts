@@ -26,7 +26,10 @@ export function parseHubId(text: string, revision?: string): HubId {
   const chosen = named ?? revision ?? "main";
   // Branches may hold "/", such as refs/pr/1.
   if (!/^[\w][\w./-]*$/.test(chosen) || chosen.split("/").some((part) => part === "" || /^\.+$/.test(part))) {
-    throw new VlmError("UnsafePathError", "HUB_REVISION", { what: `"${printable(chosen)}" is no revision`, where: printable(text) });
+    throw new VlmError("UnsafePathError", "HUB_REVISION", {
+      what: `"${printable(chosen)}" is no revision`,
+      where: printable(text),
+    });
   }
   return { repo: id, revision: chosen };
 }

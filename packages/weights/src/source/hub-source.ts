@@ -25,7 +25,9 @@ type Listing = { commit: string; files: ReadonlyMap<string, Expected> };
 export async function hubSource(id: string, options: SourceOptions = {}): Promise<ModelSource> {
   const { repo, revision } = parseHubId(id, options.revision);
   const endpoint = (options.endpoint ?? environment("HF_ENDPOINT") ?? "https://huggingface.co").replace(/\/+$/, "");
-  const offline = options.offline ?? /^(1|on|yes|true)$/i.test(environment("HF_HUB_OFFLINE") ?? environment("TRANSFORMERS_OFFLINE") ?? "");
+  const offline =
+    options.offline ??
+    /^(1|on|yes|true)$/i.test(environment("HF_HUB_OFFLINE") ?? environment("TRANSFORMERS_OFFLINE") ?? "");
   const store = options.cache === false ? undefined : await storeOf(options);
   const base = `models--${repo.replace("/", "--")}`;
   const token = options.token === undefined ? await savedToken() : options.token || undefined;
@@ -93,7 +95,8 @@ export async function hubSource(id: string, options: SourceOptions = {}): Promis
     if (!store) return httpSource(url, { ...http, signal });
     const blob = `${base}/blobs/${expected.sha256 ?? expected.gitId}`;
     return singleFlight(store, blob, signal, async (shared) => {
-      const onBytes = (loaded: number, total: number | undefined): void => options.onProgress?.({ file: path, loaded, total });
+      const onBytes = (loaded: number, total: number | undefined): void =>
+        options.onProgress?.({ file: path, loaded, total });
       const already = await store.open(blob);
       const { file } = already
         ? { file: already }

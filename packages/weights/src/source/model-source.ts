@@ -11,7 +11,11 @@ export interface ModelSource {
 }
 
 /** Opens a file, or gives undefined where there is none. */
-export async function openIfThere(source: ModelSource, path: string, signal?: AbortSignal): Promise<ByteSource | undefined> {
+export async function openIfThere(
+  source: ModelSource,
+  path: string,
+  signal?: AbortSignal,
+): Promise<ByteSource | undefined> {
   try {
     return await source.open(path, signal);
   } catch (error) {

@@ -31,7 +31,9 @@ async function resolve(source: SourceLike, options: SourceOptions): Promise<Mode
     if ("open" in source) return source;
   }
   if (typeof source !== "string" || source === "") {
-    throw new VlmError("ArgumentError", "SOURCE", { what: `a source is a path, an address, a Hub id or data, got ${typeof source}` });
+    throw new VlmError("ArgumentError", "SOURCE", {
+      what: `a source is a path, an address, a Hub id or data, got ${typeof source}`,
+    });
   }
   if (/^(https?|file):\/\//i.test(source)) return fromAddress(source, options);
   if (source.startsWith("hf:")) return hubSource(source, options);

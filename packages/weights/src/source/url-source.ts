@@ -2,9 +2,9 @@ import { isVlmError, VlmError } from "@vlm/core";
 import type { ByteSource } from "../bytes/byte-source.ts";
 import { sha256 } from "../bytes/hash.ts";
 import { httpSource } from "../bytes/http-source.ts";
+import { validatorOf } from "../net/download.ts";
 import { publicUrl } from "../net/network-error.ts";
 import { bareETag, send } from "../net/send.ts";
-import { validatorOf } from "../net/download.ts";
 import { checkPath } from "../safetensors/safe-path.ts";
 import type { Store } from "../store/store.ts";
 import { fetchToStore } from "./fetch-to-store.ts";
@@ -29,7 +29,10 @@ export async function urlSource(base: string | URL, options: SourceOptions = {})
       url.search = root.search;
       // Checked before and after: what the resolved address means is what counts.
       if (url.origin !== root.origin || !url.pathname.startsWith(root.pathname)) {
-        throw new VlmError("UnsafePathError", "UNSAFE_PATH", { what: `"${path}" leaves its folder`, where: publicUrl(root) });
+        throw new VlmError("UnsafePathError", "UNSAFE_PATH", {
+          what: `"${path}" leaves its folder`,
+          where: publicUrl(root),
+        });
       }
       return openUrl(url.href, path, store, { ...options, signal });
     },
@@ -60,7 +63,8 @@ async function openCached(url: string, label: string, store: Store, options: Sou
   const path = `${folder}/file`;
   const note = await store.readText(`${folder}/validator`);
   const cached = note === undefined ? undefined : await store.open(path);
-  const onBytes = (loaded: number, total: number | undefined): void => options.onProgress?.({ file: label, loaded, total });
+  const onBytes = (loaded: number, total: number | undefined): void =>
+    options.onProgress?.({ file: label, loaded, total });
   if (options.offline) {
     if (cached) return cached;
     throw offline(url);

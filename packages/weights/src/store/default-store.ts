@@ -1,12 +1,13 @@
 import { memoryStore } from "./memory-store.ts";
-import { opfsStore } from "./opfs-store.ts";
 import { nodeStore } from "./node-store.ts";
+import { opfsStore } from "./opfs-store.ts";
 import type { Store } from "./store.ts";
 
 export const isNode = (): boolean => typeof process !== "undefined" && !!process.versions?.node;
 
 /** Environment variables in Node; nothing in browsers. */
-export const environment = (name: string): string | undefined => (isNode() ? process.env[name] || undefined : undefined);
+export const environment = (name: string): string | undefined =>
+  isNode() ? process.env[name] || undefined : undefined;
 
 /**
  * Where downloads are kept unless told otherwise. Node: the cache folder of `huggingface_hub` (`HF_HUB_CACHE`, or
@@ -37,6 +38,7 @@ async function cacheFolder(): Promise<string> {
 export async function hfHome(): Promise<string> {
   const { homedir } = await import("node:os");
   const { join } = await import("node:path");
-  const home = environment("HF_HOME") ?? join(environment("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface");
+  const home =
+    environment("HF_HOME") ?? join(environment("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface");
   return home.replace(/^~(?=\/|$)/, homedir());
 }

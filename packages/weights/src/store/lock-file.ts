@@ -21,7 +21,12 @@ export async function tryLock(path: string): Promise<Lock | LockOwner> {
     import("node:crypto"),
   ]);
   const id = randomUUID();
-  const text = JSON.stringify({ pid: process.pid, host: hostname(), id, since: new Date().toISOString() } satisfies LockOwner);
+  const text = JSON.stringify({
+    pid: process.pid,
+    host: hostname(),
+    id,
+    since: new Date().toISOString(),
+  } satisfies LockOwner);
   for (let attempt = 0; ; attempt++) {
     // Written elsewhere and linked, so that the lock never exists without its content.
     const draft = `${path}.${id}`;
@@ -34,7 +39,10 @@ export async function tryLock(path: string): Promise<Lock | LockOwner> {
     } finally {
       await fs.rm(draft, { force: true });
     }
-    const [content, stat] = await Promise.all([fs.readFile(path, "utf8").catch(() => ""), fs.stat(path).catch(() => undefined)]);
+    const [content, stat] = await Promise.all([
+      fs.readFile(path, "utf8").catch(() => ""),
+      fs.stat(path).catch(() => undefined),
+    ]);
     const owner = parseOwner(content);
     if (stat && !isAbandoned(owner, stat.mtimeMs, hostname()) && owner) return owner;
     if (attempt > 20 && owner) return owner;
@@ -72,7 +80,12 @@ function isAbandoned(owner: LockOwner | undefined, touched: number, host: string
 }
 
 /** Removes an abandoned lock, unless somebody else replaced it meanwhile: then it is put back. */
-async function takeAway(fs: typeof import("node:fs/promises"), path: string, expected: string, id: string): Promise<void> {
+async function takeAway(
+  fs: typeof import("node:fs/promises"),
+  path: string,
+  expected: string,
+  id: string,
+): Promise<void> {
   const aside = `${path}.${id}.old`;
   try {
     await fs.rename(path, aside);

@@ -1,7 +1,7 @@
 import { fileSource } from "../bytes/file-source.ts";
 import { lock } from "./lock-file.ts";
 import { storageError, systemCode } from "./storage-error.ts";
-import type { Partial, Store } from "./store.ts";
+import type { PartialFile, Store } from "./store.ts";
 
 /** Files under a folder (Node), the way `huggingface_hub` keeps them: content once, other names as relative links. */
 export async function nodeStore(root: string): Promise<Store> {
@@ -27,7 +27,7 @@ export async function nodeStore(root: string): Promise<Store> {
     }
   }
 
-  async function partial(path: string, signal?: AbortSignal): Promise<Partial> {
+  async function partial(path: string, signal?: AbortSignal): Promise<PartialFile> {
     const target = full(path);
     const draft = `${target}.vlm.incomplete`;
     const note = `${draft}.json`;

@@ -1,6 +1,6 @@
-import { blobSource, type ByteSource } from "../bytes/byte-source.ts";
+import { type ByteSource, blobSource } from "../bytes/byte-source.ts";
 import { storageError, systemCode } from "./storage-error.ts";
-import type { Partial, Store } from "./store.ts";
+import type { PartialFile, Store } from "./store.ts";
 
 /** A download is kept in pieces of this size: a piece is on disk when it is full, so this much is lost at most. */
 const PIECE = 32 << 20;
@@ -58,7 +58,7 @@ export function opfsStore(root: FileSystemDirectoryHandle, name = "browser stora
     return blobs.some((part) => part === undefined) ? undefined : blobSource(new Blob(blobs as Blob[]), label);
   }
 
-  async function partial(path: string, signal?: AbortSignal): Promise<Partial> {
+  async function partial(path: string, signal?: AbortSignal): Promise<PartialFile> {
     const release = await webLock(`${name}/${path}`, signal);
     const directory = `${path}.pieces`;
     let validator: string | undefined;

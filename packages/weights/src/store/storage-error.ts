@@ -7,7 +7,11 @@ const REASONS: Record<string, [what: string, hint: string | undefined, recoverab
   EROFS: ["the file system is read-only", "choose another folder", false],
   ENOSPC: ["the disk is full", "free some space, or choose another folder", true],
   EDQUOT: ["the disk quota is used up", "free some space, or choose another folder", true],
-  QuotaExceededError: ["the browser's storage quota is used up", "free some space, or ask for persistent storage", true],
+  QuotaExceededError: [
+    "the browser's storage quota is used up",
+    "free some space, or ask for persistent storage",
+    true,
+  ],
   ENOTDIR: ["a part of the path is a file, not a folder", "choose another path", false],
   EISDIR: ["the path is a folder, not a file", "choose another path", false],
   EEXIST: ["the path exists already and is no folder", "choose another path", false],
@@ -24,7 +28,12 @@ export function systemCode(error: unknown): string {
 }
 
 /** A file system error as a `StorageError` whose code is the system's; what is no such error passes unchanged. */
-export function storageError(cause: unknown, action: string, where: string, details: Record<string, unknown> = {}): unknown {
+export function storageError(
+  cause: unknown,
+  action: string,
+  where: string,
+  details: Record<string, unknown> = {},
+): unknown {
   if (isVlmError(cause) || !(cause instanceof Error) || cause.name === "AbortError") return cause;
   const code = systemCode(cause);
   const [what, hint, recoverable] = REASONS[code] ?? [cause.message, undefined, false];

@@ -2,7 +2,7 @@ import type { ByteSource } from "../bytes/byte-source.ts";
 import type { Sink } from "../net/download.ts";
 
 /** A file that is being downloaded. It is not visible under its name until `commit`. */
-export interface Partial extends Sink {
+export interface PartialFile extends Sink {
   /** The bytes so far, to hash them. */
   source(): Promise<ByteSource>;
   /** Makes the file durable and visible under its name, at once. */
@@ -26,5 +26,5 @@ export interface Store {
   /** Names of the files under a folder, relative to it. */
   list(path: string): Promise<string[]>;
   /** Waits for exclusive use of a download; other tabs and processes wait meanwhile. */
-  partial(path: string, signal?: AbortSignal): Promise<Partial>;
+  partial(path: string, signal?: AbortSignal): Promise<PartialFile>;
 }

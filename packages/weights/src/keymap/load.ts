@@ -1,0 +1,168 @@
+import { commit, type DType, fromHost, printable, type Tensor, VlmError } from "@vlm/core";
+import { countNonFinite, firstBadBool, toHost } from "../convert/host-data.ts";
+import { openWeights, type WeightsOptions } from "../safetensors/open-weights.ts";
+import type { TensorStore } from "../safetensors/tensor-store.ts";
+import type { SourceLike } from "../source/open-source.ts";
+import type { Block } from "./block.ts";
+import type { KeyMap } from "./key-map.ts";
+import type { ModelLike, ParameterLike } from "./model-like.ts";
+import { type Assignment, planLoad } from "./plan-load.ts";
+
+export type LoadOptions = WeightsOptions & {
+  /** Float dtype that the model's float parameters take; default: each keeps its own. */
+  dtype?: "f32" | "f16" | "bf16" | undefined;
+  /** Refuse NaN and infinities among the weights, and bool bytes other than 0 and 1. */
+  strict?: boolean | undefined;
+};
+
+/** What was loaded. */
+export type LoadReport = {
+  readonly parameters: number;
+  /** Bytes read from files. */
+  readonly bytes: number;
+  readonly ignored: readonly string[];
+  readonly tied: readonly string[];
+  /** Tensors that hold NaN or infinities, with how many. */
+  readonly nonFinite: ReadonlyMap<string, number>;
+};
+
+/** Tensors are read in groups of about this many bytes, in the order of the file. */
+const GROUP = 64 << 20;
+
+/**
+ * Fills a model from a checkpoint. Total (see `planLoad`) and all or nothing: every tensor is read and checked before
+ * the first parameter changes. Throws `WeightMismatchError`, `DTypeError`, `NonFiniteError` (`strict`), or what the
+ * source throws.
+ */
+export async function load(
+  model: ModelLike,
+  source: SourceLike | TensorStore,
+  map: KeyMap,
+  options: LoadOptions = {},
+): Promise<LoadReport> {
+  options.signal?.throwIfAborted();
+  const own = isStore(source);
+  const store = own ? source : await openWeights(source, options);
+  try {
+    return await fill(model, store, map, options);
+  } finally {
+    if (!own) await store.close();
+  }
+}
+
+const isStore = (source: SourceLike | TensorStore): source is TensorStore =>
+  typeof source === "object" && "tensors" in source && "read" in source;
+
+async function fill(model: ModelLike, store: TensorStore, map: KeyMap, options: LoadOptions): Promise<LoadReport> {
+  const parameters = new Map(model.namedParameters());
+  const plan = planLoad(parameters, store.tensors, map, store.name);
+  const target = (parameter: ParameterLike): DType => {
+    const isFloat = ["f32", "f16", "bf16"].includes(parameter.dtype);
+    return isFloat ? (options.dtype ?? parameter.dtype) : parameter.dtype;
+  };
+  refuseRetyping(parameters, target);
+  const nonFinite = new Map<string, number>();
+  const values: [ParameterLike, Tensor][] = [];
+  const keysOf = (assignment: Assignment): string[] => [...new Set(assignment.keyOf.values())];
+  const total = new Set(plan.assignments.flatMap(keysOf));
+  const size = (key: string): number => store.tensors.get(key)!.end - store.tensors.get(key)!.begin;
+  const all = [...total].reduce((sum, key) => sum + size(key), 0);
+  let loaded = 0;
+  for (const group of groups(plan.assignments, keysOf, store, size)) {
+    const keys = [...new Set(group.flatMap(keysOf))];
+    const parts = await store.read(keys, options.signal);
+    const blocks = new Map<string, Block>();
+    for (const [i, key] of keys.entries()) {
+      blocks.set(key, decode(store, key, parts[i]!, options.strict ?? false, nonFinite));
+      loaded += size(key);
+    }
+    for (const { path, from, keyOf } of group) {
+      const parameter = parameters.get(path)!;
+      const { data } = from.load((text) => blocks.get(keyOf.get(text)!)!, parameter.shape);
+      values.push([parameter, fromHost(data, parameter.shape, target(parameter))]);
+    }
+    options.onProgress?.({ file: store.name, loaded: Math.min(loaded, all), total: all });
+  }
+  if (options.strict && nonFinite.size > 0) throw nonFiniteError(nonFinite, store.name);
+  options.signal?.throwIfAborted();
+  // From here on nothing can fail but the device: shapes and dtypes were checked above.
+  for (const [parameter, value] of values) {
+    if (value.dtype === parameter.dtype) parameter.assign(value);
+    else parameter.replace!(value);
+  }
+  await commit();
+  return { parameters: values.length, bytes: all, ignored: plan.ignored, tied: plan.tied, nonFinite };
+}
+
+/** Assignments in the order of the files, in groups that are read together. */
+function* groups(
+  assignments: readonly Assignment[],
+  keysOf: (assignment: Assignment) => string[],
+  store: TensorStore,
+  size: (key: string) => number,
+): Generator<Assignment[]> {
+  const place = (assignment: Assignment): number => store.tensors.get(keysOf(assignment)[0]!)!.begin;
+  const sorted = [...assignments].sort((a, b) => place(a) - place(b));
+  let group: Assignment[] = [];
+  let bytes = 0;
+  for (const assignment of sorted) {
+    const more = keysOf(assignment).reduce((sum, key) => sum + size(key), 0);
+    if (group.length > 0 && bytes + more > GROUP) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push(assignment);
+    bytes += more;
+  }
+  if (group.length > 0) yield group;
+}
+
+function decode(
+  store: TensorStore,
+  key: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  strict: boolean,
+  nonFinite: Map<string, number>,
+): Block {
+  const { dtype, shape } = store.tensors.get(key)!;
+  const bad = countNonFinite(bytes, dtype);
+  if (bad > 0) nonFinite.set(key, bad);
+  if (strict && dtype === "BOOL") refuseBadBool(bytes, key, store.name);
+  return { shape, data: toHost(bytes, dtype, key, store.name) };
+}
+
+/** Throws for a bool that is neither 0 nor 1. */
+export function refuseBadBool(bytes: Uint8Array, tensor: string, file: string): void {
+  const at = firstBadBool(bytes);
+  if (at < 0) return;
+  throw new VlmError("WeightFormatError", "ST_BOOL", {
+    what: `tensor "${printable(tensor)}" is BOOL and holds the byte ${bytes[at]} at ${at}`,
+    where: file,
+    details: { tensor, index: at, value: bytes[at] },
+  });
+}
+
+function refuseRetyping(
+  parameters: ReadonlyMap<string, ParameterLike>,
+  target: (parameter: ParameterLike) => DType,
+): void {
+  for (const [path, parameter] of parameters) {
+    if (target(parameter) === parameter.dtype || parameter.replace) continue;
+    throw new VlmError("DTypeError", "LOAD_DTYPE", {
+      what: `${path} is ${parameter.dtype} and cannot become ${target(parameter)}`,
+      where: path,
+      hint: "create the model with this dtype, or load without `dtype`",
+    });
+  }
+}
+
+function nonFiniteError(nonFinite: ReadonlyMap<string, number>, file: string): VlmError {
+  const list = [...nonFinite].slice(0, 20).map(([name, count]) => `"${printable(name)}" (${count})`);
+  return new VlmError("NonFiniteError", "ST_NON_FINITE", {
+    what: `${nonFinite.size} tensors hold NaN or infinities: ${list.join(", ")}${nonFinite.size > 20 ? ", …" : ""}`,
+    where: file,
+    hint: "the checkpoint is damaged; load without `strict` to use it all the same",
+    details: { tensors: Object.fromEntries(nonFinite) },
+  });
+}
