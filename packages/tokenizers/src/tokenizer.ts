@@ -414,8 +414,11 @@ export class Tokenizer {
       }
       cuts = truncate(columns, truncation.length - added, truncation);
     }
-    const spaces = (id: number, start: number, end: number, part: number) =>
-      this.#addedById.has(id) ? countSpaces(texts[part]!.slice(start, end)) : this.#spacesOf(id);
+    const spaces = {
+      texts,
+      count: (id: number, start: number, end: number, part: number) =>
+        this.#addedById.has(id) ? countSpaces(texts[part]!.slice(start, end)) : this.#spacesOf(id),
+    };
     const finish = (parts: readonly EncodingColumns[]): EncodingColumns => {
       const own = parts.map((p) => ({ ...p, offsets: p.offsets.slice(), typeIds: p.typeIds.slice() }));
       const done = joinColumns(postProcessor ? postProcessor.process(own, addSpecial, spaces) : own);

@@ -59,13 +59,17 @@ export function readTokenizerJson(
   };
 }
 
+/** What Python's `str.strip` removes: White_Space and the separators U+001C to U+001F. JavaScript's `trim` differs. */
+const PYTHON_SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const PYTHON_STRIP = new RegExp(`^[${PYTHON_SPACE}]+|[${PYTHON_SPACE}]+$`, "g");
+
 /**
  * CLIP's files name ByteLevel as the decoder, which leaves `</w>` in the text; transformers takes it out in its own code, and so
  * does this.
  */
 function withoutSuffix(decoder: Decoder | undefined, suffix: string): Decoder | undefined {
   if (decoder !== byteLevelDecoder || !suffix) return decoder;
-  return (tokens) => [decoder(tokens).join("").replaceAll(suffix, " ").trim()];
+  return (tokens) => [decoder(tokens).join("").replaceAll(suffix, " ").replace(PYTHON_STRIP, "")];
 }
 
 /** Ids of added tokens must be those that Hugging Face's library would give them: it renumbers others without a word. */

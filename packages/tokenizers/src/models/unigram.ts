@@ -142,7 +142,7 @@ export class Unigram implements Model {
         if (node < 0) break;
         const id = trie.value(node);
         if (id < 0) continue;
-        const score = this.#scores[id]! + here;
+        const score = single ? Math.fround(this.#scores[id]! + here) : this.#scores[id]! + here;
         if (starts[end] === -1 || score > best[end]!) {
           best[end] = single ? Math.fround(score) : score;
           starts[end] = at;

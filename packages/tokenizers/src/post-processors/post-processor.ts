@@ -1,4 +1,5 @@
 import { type EncodingColumns, emptyColumns, joinColumns } from "../encoding.ts";
+import { charLength } from "../text/aligned-text.ts";
 
 /** Adds special tokens and adjusts offsets. Takes one part per text, returns parts that are then joined. */
 export type PostProcessor = {
@@ -11,12 +12,10 @@ export type PostProcessor = {
  * Leading and trailing spaces (in the byte-level alphabet or real) of a token. `start` and `end` are its offsets in text `part`: an
  * added token that takes whitespace along has more of it in the text than in the vocabulary.
  */
-export type SpaceCounter = (
-  id: number,
-  start: number,
-  end: number,
-  part: number,
-) => readonly [leading: number, trailing: number];
+export type SpaceCounter = {
+  count(id: number, start: number, end: number, part: number): readonly [leading: number, trailing: number];
+  texts: readonly string[];
+};
 
 export function specials(ids: readonly number[], typeId: number): EncodingColumns {
   const columns = emptyColumns(ids.length);
@@ -34,18 +33,32 @@ export function trimOffsets(
   spaces: SpaceCounter,
 ): void {
   const { ids, offsets } = columns;
+  const text = spaces.texts[part]!;
   for (let i = 0; i < ids.length; i++) {
     let start = offsets[2 * i]!;
     let end = offsets[2 * i + 1]!;
-    const [leading, trailing] = spaces(ids[i]!, start, end, part);
+    const [leading, trailing] = spaces.count(ids[i]!, start, end, part);
     if (leading === 0 && trailing === 0) continue;
     // The one space that the pre-tokenizer put in front is not in the text.
     const added = (i === 0 || start === 0) && addPrefixSpace && leading === 1;
-    if (leading > 0 && !added) start = Math.min(start + leading, end);
-    if (trailing > 0 && end >= trailing) end = Math.max(end - trailing, start);
+    if (leading > 0 && !added) start = Math.min(forward(text, start, leading), end);
+    if (trailing > 0 && end >= trailing) end = Math.max(backward(text, end, trailing), start);
     offsets[2 * i] = start;
     offsets[2 * i + 1] = end;
   }
+}
+
+/** `count` characters on, counted as the reference does: one for each space of the token, whatever stands there in the text. */
+function forward(text: string, at: number, count: number): number {
+  let to = at;
+  for (let n = 0; n < count; n++) to += charLength(text, to);
+  return to;
+}
+
+function backward(text: string, at: number, count: number): number {
+  let to = at;
+  for (let n = 0; n < count; n++) to -= to > 1 && charLength(text, to - 2) === 2 ? 2 : 1;
+  return to;
 }
 
 /** ByteLevel: offsets only. */

@@ -93,14 +93,15 @@ export function fixedLength(length: number): PreTokenizer {
 /** Splits where the script changes; Hiragana, Katakana and the prolonged sound mark count as Han, a space as any. */
 export const unicodeScripts: PreTokenizer = (piece: AlignedText, out) => {
   const { text } = piece;
-  let from = 0;
+  // What comes before the first character with a script is left out, as in the reference.
+  let from = text.length;
   let last = "";
   for (let i = 0; i < text.length; ) {
     const size = charLength(text, i);
     const script = scriptOf(text.slice(i, i + size), last);
     if (script !== ANY_SCRIPT) {
-      if (last && script !== last && i > from) {
-        out.push(piece.slice(from, i));
+      if (script !== last) {
+        if (last) out.push(piece.slice(from, i));
         from = i;
       }
       last = script;

@@ -27,11 +27,14 @@ const POSIX: Record<string, string> = {
 const bodies = new Map<string, string>();
 
 /** The ranges of one of our own classes as a class body, so that splits do not follow the engine's Unicode version. */
-function ownClass(name: "letter" | "number" | "space" | "word"): string {
+/** `wordSet` is \w inside brackets. */
+type OwnClass = "letter" | "number" | "space" | "word" | "wordSet";
+
+function ownClass(name: OwnClass): string {
   let body = bodies.get(name);
   if (body === undefined) {
     body = "";
-    forEachRange(name, (from, to) => {
+    eachRange(name, (from, to) => {
       body += from === to ? hex(from) : `${hex(from)}-${hex(to)}`;
     });
     bodies.set(name, body);
@@ -39,10 +42,26 @@ function ownClass(name: "letter" | "number" | "space" | "word"): string {
   return body;
 }
 
-function complement(name: "space" | "word" | "letter" | "number"): string {
+/**
+ * Oniguruma's \w lacks the joiners that the word class of Rust's regex has; outside of brackets it also matches the
+ * superscripts and fractions of Latin-1, as measured.
+ */
+const LATIN_DIGITS = [0xb2, 0xb3, 0xb9, 0xbc, 0xbd, 0xbe];
+
+function eachRange(name: OwnClass, visit: (from: number, to: number) => void): void {
+  if (name !== "word" && name !== "wordSet") return forEachRange(name, visit);
+  let extra = name === "word" ? [...LATIN_DIGITS] : [];
+  forEachRange("word", (from, to) => {
+    for (const c of extra) if (c < from) visit(c, c);
+    extra = extra.filter((c) => c > from);
+    if (from !== 0x200c) visit(from, to);
+  });
+}
+
+function complement(name: OwnClass): string {
   let body = "";
   let next = 0;
-  forEachRange(name, (from, to) => {
+  eachRange(name, (from, to) => {
     if (from > next) body += `${hex(next)}-${hex(from - 1)}`;
     next = to + 1;
   });
@@ -256,7 +275,7 @@ class Parser {
         throw this.#unsupported(`\\${c}`);
       default:
         if (c >= "1" && c <= "9") throw this.#unsupported(`the back reference \\${c}`);
-        return this.#set(this.#classEscape());
+        return this.#set(this.#classEscape(false));
     }
   }
 
@@ -270,7 +289,7 @@ class Parser {
   }
 
   /** After a backslash, in a class or outside: the body it stands for. */
-  #classEscape(): string {
+  #classEscape(inside: boolean): string {
     const c = this.#chars[this.#at++];
     switch (c) {
       case undefined:
@@ -280,9 +299,9 @@ class Parser {
       case "S":
         return complement("space");
       case "w":
-        return ownClass("word");
+        return ownClass(inside ? "wordSet" : "word");
       case "W":
-        return complement("word");
+        return complement(inside ? "wordSet" : "word");
       case "d":
         return "\\p{Nd}";
       case "D":
@@ -422,7 +441,7 @@ class Parser {
   #member(): string {
     if (this.#eat("\\")) {
       if (this.#eat("b")) return "\\u{8}";
-      return this.#classEscape();
+      return this.#classEscape(true);
     }
     return literal(this.#chars[this.#at++]!);
   }
