@@ -1,1 +1,48 @@
-export {};
+export {
+  constant,
+  fansOf,
+  type Initializer,
+  initialKey,
+  kaimingNormal,
+  kaimingUniform,
+  lecunNormal,
+  normal,
+  torchUniform,
+  truncatedNormal,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+} from "./init/initializer.ts";
+export { type Activation, activate } from "./layers/activation.ts";
+export { Attention, type AttentionConfig, type AttentionInputs } from "./layers/attention.ts";
+export { BatchNorm, type BatchNormOptions } from "./layers/batch-norm.ts";
+export {
+  Conv1d,
+  type Conv1dOptions,
+  Conv2d,
+  type Conv2dOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dOptions,
+  type PerAxis,
+} from "./layers/conv.ts";
+export { DropPath } from "./layers/drop-path.ts";
+export { Dropout } from "./layers/dropout.ts";
+export { Embedding } from "./layers/embedding.ts";
+export { GroupNorm } from "./layers/group-norm.ts";
+export { keepPatches } from "./layers/keep-patches.ts";
+export { KeyValueCache, type KeyValueCacheConfig } from "./layers/key-value-cache.ts";
+export { LayerNorm, type LayerNormOptions } from "./layers/layer-norm.ts";
+export { Linear, type LinearOptions } from "./layers/linear.ts";
+export { addLora, Lora, type LoraOptions, mergeLora } from "./layers/lora.ts";
+export { GatedMlp, Mlp, type MlpConfig } from "./layers/mlp.ts";
+export { RmsNorm } from "./layers/rms-norm.ts";
+export { applyRotary, type RotaryConfig } from "./layers/rotary.ts";
+export { type Layer, repeat, Sequential } from "./layers/sequential.ts";
+export { TransformerBlock, type TransformerBlockConfig } from "./layers/transformer-block.ts";
+export type { State } from "./module/load-state.ts";
+export { Module, type ParameterFilter } from "./module/module.ts";
+export { CellTensor, Parameter, StateBuffer } from "./module/parameter.ts";
+export { summary } from "./module/summary.ts";
+export { tap } from "./module/tap.ts";
+export { type Arithmetic, type Schedule, schedule } from "./schedules/schedule.ts";
+export { constantRate, cosine, inverseRoot, linear, stepped } from "./schedules/schedules.ts";
