@@ -1,6 +1,7 @@
 export { Cell, type CellGroup, type CellOptions, commit, isCellGroup } from "./cell.ts";
 export { compile } from "./compile.ts";
 export { type Context, context, currentContext, drawKey } from "./context.ts";
+export { type DebugEvent, onDebug } from "./debug.ts";
 export { type ComputeType, DTYPES, type DType, type HostArray } from "./dtype.ts";
 export { type ErrorName, type ErrorParts, isVlmError, nearest, printable, VlmError } from "./errors.ts";
 export {

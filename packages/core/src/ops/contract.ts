@@ -4,14 +4,26 @@ import { Node } from "../graph/node.ts";
 import type { ContractOp } from "../op.ts";
 import { broadcastShapes, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { expand, reshape, transpose } from "./view.ts";
+import { expand, permuteOp, reshape, transpose } from "./view.ts";
 
 export const contractOp: ContractOp = {
   kind: "contract",
   name: "matmul",
-  // dA = dY·Bᵀ, dB = Aᵀ·dY.
-  vjp: ({ dy: [dy], inputs: [a, b] }) => [contract(dy!, transpose(b!)), contract(transpose(a!), dy!)],
+  // dA = dY·Bᵀ, dB = Aᵀ·dY. For an operand that is a transposed view, the product is made in the order of what lies
+  // beneath (dBᵀ = dYᵀ·A), so that nothing has to be transposed afterwards.
+  vjp: ({ dy: [dy], inputs: [a, b] }) => [
+    isTransposed(a!) ? transpose(contract(b!, transpose(dy!))) : contract(dy!, transpose(b!)),
+    isTransposed(b!) ? transpose(contract(transpose(dy!), a!)) : contract(transpose(a!), dy!),
+  ],
 };
+
+/** A view that swaps the last two axes. */
+function isTransposed({ node }: Tensor): boolean {
+  if (node.op !== permuteOp) return false;
+  const order = node.attributes.order as readonly number[];
+  const rank = order.length;
+  return order.every((axis, i) => axis === (i === rank - 2 ? rank - 1 : i === rank - 1 ? rank - 2 : i));
+}
 
 function contract(a: Tensor, b: Tensor): Tensor {
   const shape = [...a.shape.slice(0, -1), b.shape[b.rank - 1]!];

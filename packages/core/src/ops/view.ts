@@ -79,6 +79,14 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
     });
   }
   if (resolved.every((axis, i) => axis === i)) return x;
+  const { node } = x;
+  if (node.op === permuteOp && node.storage === null && node.inputs.length === 1) {
+    const inner = node.attributes.order as readonly number[];
+    return permute(
+      new Tensor(node.inputs[0]!),
+      resolved.map((axis) => inner[axis]!),
+    );
+  }
   return view(permuteOp, x, { order: resolved });
 }
 
@@ -154,7 +162,7 @@ export const sliceOp: ViewOp = {
 export type Slice = null | number | readonly [number | null, (number | null)?, number?];
 
 /** Python's slicing, an argument per axis: `x.slice(null, 0)`, `x.slice([1, -1], [null, null, -1])`. */
-export function slice(x: Tensor, ...axes: readonly Slice[]): Tensor {
+export function slice(x: Tensor, ...axes: Slice[]): Tensor {
   if (axes.length > x.rank) {
     throw shapeError(
       "SLICE_RANK",
@@ -321,6 +329,14 @@ export const spreadOp: ViewOp = {
     view(collectOp, dy!, { ...attributes, length: x!.shape[attributes.axis as number]! }),
   ],
 };
+
+/** Puts the windows of one axis back where they were read; see `spreadOp`. The window axis stays last, to be summed. */
+export function spread(
+  x: Tensor,
+  place: { axis: number; stride: number; dilation: number; window: number; length: number },
+): Tensor {
+  return view(spreadOp, x, place);
+}
 
 /** The inverse of `spread`: out[o, k] = in[s·o + d·k, k]. */
 export const collectOp: ViewOp = {

@@ -9,7 +9,7 @@ import { axis, flatten, type Linear, unflatten } from "../ir/linear.ts";
 import { sizeOf } from "../shape.ts";
 
 /** How many multiply-adds may be done again to save storing a value that several kernels need. */
-const CHEAP = 6;
+const CHEAP = 32;
 
 export type Level = "outer" | "inner";
 
@@ -135,13 +135,41 @@ export class Grouping {
       const group = candidates[i]!;
       const reads = this.probe(input, loopIndex(group).full, group);
       if (!reads || !this.mayRead(group, reads)) continue;
-      const shares = reads.inside || [...reads.bases].some((base) => group.bases.has(base));
-      if (!shares) continue;
+      if (!reads.inside && !this.shareRoots(input, group)) continue;
       this.join(group, at, "outer", reads);
       return;
     }
     const outer = full.filter((_, i) => !axes.includes(i));
     this.start("loop", at, outer, full, axes);
+  }
+
+  /** Whether a reduction would walk over data that a reduction of the group walks over too. */
+  private shareRoots(at: number, group: Group): boolean {
+    const mine = this.roots(at);
+    for (const member of group.members.keys()) {
+      const node = this.node(member);
+      if (node.op.kind !== "reduce") continue;
+      for (const root of this.roots(this.resolve(node.inputs[0]!))) if (mine.has(root)) return true;
+    }
+    return false;
+  }
+
+  /** The leaves, contractions, reductions and kernels of its own size that a value is made from. */
+  private roots(at: number): Set<number> {
+    const size = sizeOf(this.node(at).shape);
+    const found = new Set<number>();
+    const seen = new Set<number>();
+    const visit = (n: number): void => {
+      if (seen.has(n)) return;
+      seen.add(n);
+      const node = this.node(n);
+      const inside = node.leaf < 0 && (node.op.kind === "elementwise" || node.op.kind === "view");
+      if (!inside) {
+        if (sizeOf(node.shape) >= size) found.add(n);
+      } else for (const input of node.inputs) visit(this.resolve(input));
+    };
+    visit(at);
+    return found;
   }
 
   private placeElementwise(node: ProgramNode, at: number): void {
@@ -440,7 +468,8 @@ export class Grouping {
         return;
       }
       if (node.op.kind === "contract" || node.op.kind === "reduce" || node.op.kind === "pick") {
-        possible = false;
+        if (this.isReadOutside(n, group)) large++;
+        else possible = false;
         return;
       }
       if (node.op.kind === "elementwise") cost += node.op.cost ?? 1;
@@ -448,6 +477,17 @@ export class Grouping {
     };
     visit(at);
     return possible && cost <= CHEAP && large <= 1;
+  }
+
+  /** True when a value is stored anyway, because a kernel outside its group reads it as it is. */
+  private isReadOutside(at: number, group: Group): boolean {
+    return this.users[at]!.some((user) => {
+      const node = this.node(user);
+      if (this.resolve(user) !== user || node.op.kind === "view")
+        return this.isReadOutside(this.resolve(user), group) || this.isOutput.has(user);
+      const owner = this.groupOf.get(user);
+      return owner !== undefined && owner !== group;
+    });
   }
 }
 
