@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytesSource, type ByteSource } from "../src/bytes/byte-source.ts";
+import { type ByteSource, bytesSource } from "../src/bytes/byte-source.ts";
 import { SafetensorsFile } from "../src/safetensors/safetensors-file.ts";
 import { failure } from "./support/errors.ts";
 import { entry, file, withShape } from "./support/vectors.ts";
@@ -7,13 +7,20 @@ import { entry, file, withShape } from "./support/vectors.ts";
 const open = (bytes: Uint8Array, options = {}) => SafetensorsFile.open(bytesSource(bytes, "m.safetensors"), options);
 const refused = (bytes: Uint8Array, code: string, message: string | RegExp) =>
   failure(() => open(bytes), "WeightFormatError", code, message);
+const rejected = async (bytes: Uint8Array, code: string, message: string | RegExp): Promise<void> => {
+  await refused(bytes, code, message);
+};
 const F32 = (begin = 0) => entry("F32", [1], begin, begin + 4);
 const latin = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 /** Counts reads, to prove what was not read. */
 function counted(source: ByteSource): ByteSource & { reads: [number, number][] } {
   const reads: [number, number][] = [];
-  return { ...source, reads, read: (begin, end) => (reads.push([begin, end]), source.read(begin, end)) };
+  const read: ByteSource["read"] = (begin, end) => {
+    reads.push([begin, end]);
+    return source.read(begin, end);
+  };
+  return { ...source, reads, read };
 }
 
 describe("the length of the header", () => {
@@ -22,7 +29,7 @@ describe("the length of the header", () => {
     await refused(new Uint8Array(7), "ST_TOO_SHORT", "the file is 7 bytes");
   });
 
-  it("S2: is not zero", () => refused(file(""), "ST_HEADER_JSON", "empty header"));
+  it("S2: is not zero", () => rejected(file(""), "ST_HEADER_JSON", "empty header"));
 
   it("S3: lies within the file, and nothing more is read when it does not", async () => {
     const source = counted(bytesSource(file("{}", 60, 1000n)));
@@ -37,9 +44,19 @@ describe("the length of the header", () => {
 
   it("S5: has a limit that can be raised, but not above the reference's", async () => {
     const big = counted({ ...bytesSource(file("{}", 0, 100_000_001n)), size: 200_000_000 });
-    await failure(() => SafetensorsFile.open(big), "WeightFormatError", "ST_HEADER_TOO_LARGE", /at most 25000000 are read[^]*maxHeaderBytes/);
+    await failure(
+      () => SafetensorsFile.open(big),
+      "WeightFormatError",
+      "ST_HEADER_TOO_LARGE",
+      /at most 25000000 are read[\s\S]*maxHeaderBytes/,
+    );
     expect(big.reads).toEqual([[0, 8]]);
-    await failure(() => SafetensorsFile.open(big, { maxHeaderBytes: 1e9 }), "WeightFormatError", "ST_HEADER_TOO_LARGE", "at most 100000000");
+    await failure(
+      () => SafetensorsFile.open(big, { maxHeaderBytes: 1e9 }),
+      "WeightFormatError",
+      "ST_HEADER_TOO_LARGE",
+      "at most 100000000",
+    );
     const small = file({ a: F32() }, 4);
     await failure(() => open(small, { maxHeaderBytes: 10 }), "WeightFormatError", "ST_HEADER_TOO_LARGE");
   });
@@ -54,12 +71,12 @@ describe("the length of the header", () => {
 });
 
 describe("the text of the header", () => {
-  it("S6: is UTF-8", () =>
-    refused(file(latin('{"a\xff":{}}')), "ST_HEADER_UTF8", "not UTF-8 at byte 11"));
+  it("S6: is UTF-8", () => rejected(file(latin('{"a\xff":{}}')), "ST_HEADER_UTF8", "not UTF-8 at byte 11"));
 
-  it("S7: has no byte order mark", () => refused(file("\ufeff{}"), "ST_HEADER_START", "byte order mark"));
+  it("S7: has no byte order mark", () => rejected(file("\ufeff{}"), "ST_HEADER_START", "byte order mark"));
 
-  it("S8: is not padded with NUL", () => refused(file("{}\0\0"), "ST_HEADER_JSON", "U+0000 after the end of the value at byte 10"));
+  it("S8: is not padded with NUL", () =>
+    rejected(file("{}\0\0"), "ST_HEADER_JSON", "U+0000 after the end of the value at byte 10"));
 
   it("S9: may begin and end with white space, as real files do", async () => {
     const opened = await open(file(` \t${JSON.stringify({ a: F32() })}  \n`, 4));
@@ -67,7 +84,8 @@ describe("the text of the header", () => {
   });
 
   it.each(["[]", "1", "null", '"x"', "true"])("S10: is an object, not %s", (text) =>
-    refused(file(text), "ST_HEADER_TYPE", "expected an object"));
+    rejected(file(text), "ST_HEADER_TYPE", "expected an object"),
+  );
 
   it.each([
     ["{} x", "ST_HEADER_JSON", "byte 11"],
@@ -78,7 +96,7 @@ describe("the text of the header", () => {
     ['{"a":{"x":NaN}}', "ST_HEADER_JSON", "expected a number"],
     ['{"a":{"x":01}}', "ST_HEADER_JSON", "malformed number"],
     ['{"a":{"x":1,}}', "ST_HEADER_JSON", "a key in double quotes"],
-  ])("S11: is strict JSON: %s", (text, code, message) => refused(file(text), code, message));
+  ])("S11: is strict JSON: %s", (text, code, message) => rejected(file(text), code, message));
 
   it("S12: names each tensor once", async () => {
     const a = JSON.stringify(F32());
@@ -87,7 +105,11 @@ describe("the text of the header", () => {
   });
 
   it("S13: has each field once", async () => {
-    await refused(file('{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4), "ST_DUPLICATE_FIELD", '"dtype" occurs twice');
+    await refused(
+      file('{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4),
+      "ST_DUPLICATE_FIELD",
+      '"dtype" occurs twice',
+    );
     await refused(file('{"__metadata__":{},"__metadata__":{}}'), "ST_DUPLICATE_FIELD", "__metadata__");
     await refused(file('{"__metadata__":{"k":"1","k":"2"}}'), "ST_DUPLICATE_FIELD", '"k"');
   });
@@ -105,13 +127,18 @@ describe("the text of the header", () => {
     expect([...(await open(file(`{"\\ud83d\\ude00":${JSON.stringify(F32())}}`, 4))).tensors.keys()]).toEqual(["😀"]);
   });
 
-  it("does not recurse without end", () => refused(file(`{"a":{"x":${"[".repeat(100_000)}`), "ST_HEADER_JSON", "nested deeper"));
+  it("does not recurse without end", () =>
+    rejected(file(`{"a":{"x":${"[".repeat(100_000)}`), "ST_HEADER_JSON", "nested deeper"));
 });
 
 describe("an entry", () => {
   it("S15: has a known dtype, in capitals", async () => {
     for (const dtype of ["F31", "f32"]) {
-      const error = await refused(file({ w: entry(dtype, [1], 0, 4) }, 4), "ST_DTYPE", `unknown dtype "${dtype}"; known are BOOL`);
+      const error = await refused(
+        file({ w: entry(dtype, [1], 0, 4) }, 4),
+        "ST_DTYPE",
+        `unknown dtype "${dtype}"; known are BOOL`,
+      );
       expect(error.message).toContain('tensor "w"');
     }
     await refused(file({ w: { ...F32(), dtype: 3 } }, 4), "ST_DTYPE", "unknown dtype number");
@@ -128,7 +155,12 @@ describe("an entry", () => {
     const bytes = file({ x: entry(dtype, shape, 0, size), y: entry("U8", [1], size, size + 1) }, size + 1);
     expect([...(await open(bytes)).tensors.keys()]).toEqual(["x", "y"]);
     expect([...(await readTensors(bytes, { names: ["y"] })).keys()]).toEqual(["y"]);
-    await failure(() => readTensors(bytes, { names: ["x"] }), "DTypeError", "ST_DTYPE_UNSUPPORTED", `"x" is stored as ${dtype}`);
+    await failure(
+      () => readTensors(bytes, { names: ["x"] }),
+      "DTypeError",
+      "ST_DTYPE_UNSUPPORTED",
+      `"x" is stored as ${dtype}`,
+    );
   });
 
   it.each(["dtype", "shape", "data_offsets"])("S17: has the field %s", async (field) => {
@@ -150,52 +182,84 @@ describe("an entry", () => {
     ["[-0]", "dimension 0 is -0"],
     ['["1"]', "dimension 0 is"],
     ["[1,null]", "dimension 1 is null"],
-  ])("S18, S19: has whole dimensions, not %s", (shape, message) => refused(file(withShape(shape), 4), "ST_DIM", message));
+  ])("S18, S19: has whole dimensions, not %s", (shape, message) =>
+    rejected(file(withShape(shape), 4), "ST_DIM", message),
+  );
 
-  it.each(["[18446744073709551616]", "[2,18446744073709551614]", "[2,9223372036854775807]", "[9223372036854775808,9223372036854775808,0]", "[0,9223372036854775808,9223372036854775808]"])(
-    "S20, S21: has no more elements than a file can hold: %s",
-    (shape) => refused(file(withShape(shape), 4), "ST_SHAPE_OVERFLOW", "more elements than any file"),
+  it.each([
+    "[18446744073709551616]",
+    "[2,18446744073709551614]",
+    "[2,9223372036854775807]",
+    "[9223372036854775808,9223372036854775808,0]",
+    "[0,9223372036854775808,9223372036854775808]",
+  ])("S20, S21: has no more elements than a file can hold: %s", (shape) =>
+    rejected(file(withShape(shape), 4), "ST_SHAPE_OVERFLOW", "more elements than any file"),
   );
 
   it("S20: counts bytes too", () =>
-    refused(file('{"a":{"dtype":"F64","shape":[4503599627370496],"data_offsets":[0,4]}}', 4), "ST_SHAPE_OVERFLOW", "a"));
+    rejected(
+      file('{"a":{"dtype":"F64","shape":[4503599627370496],"data_offsets":[0,4]}}', 4),
+      "ST_SHAPE_OVERFLOW",
+      "a",
+    ));
 
   it("S22: has at most 64 dimensions", async () => {
     await refused(file(withShape(`[${Array(1_000_000).fill(1).join()}]`), 4), "ST_RANK", "more than 64 dimensions");
     expect((await open(file(withShape(`[${Array(64).fill(1).join()}]`), 4))).tensors.get("a")?.shape.length).toBe(64);
   });
 
-  it.each(["[-1,4]", "[4,0]", "[0]", "[]", "[0,4,8]", "[0.0,4]", '["0",4]', "[1e1,20]"])("S23: has offsets begin ≤ end, not %s", (offsets) =>
-    refused(file(withShape("[1]", offsets), 4), "ST_OFFSETS", 'tensor "a": data_offsets'));
+  it.each(["[-1,4]", "[4,0]", "[0]", "[]", "[0,4,8]", "[0.0,4]", '["0",4]', "[1e1,20]"])(
+    "S23: has offsets begin ≤ end, not %s",
+    (offsets) => rejected(file(withShape("[1]", offsets), 4), "ST_OFFSETS", 'tensor "a": data_offsets'),
+  );
 
   it("S29: has as many bytes as shape and dtype need", () =>
-    refused(file({ w: entry("F32", [2, 3], 0, 20) }, 20), "ST_SIZE", 'tensor "w": F32 [2 3] takes 24 bytes, its offsets hold 20'));
+    rejected(
+      file({ w: entry("F32", [2, 3], 0, 20) }, 20),
+      "ST_SIZE",
+      'tensor "w": F32 [2 3] takes 24 bytes, its offsets hold 20',
+    ));
 
-  it("S30: fills whole bytes", () => refused(file({ w: entry("F4", [3], 0, 2) }, 2), "ST_SUBBYTE", "3 elements of F4"));
+  it("S30: fills whole bytes", () =>
+    rejected(file({ w: entry("F4", [3], 0, 2) }, 2), "ST_SUBBYTE", "3 elements of F4"));
 });
 
 describe("the layout", () => {
   it("S24: lies within the file", async () => {
     const error = await refused(file({ w: entry("F32", [250], 0, 1000) }, 8), "ST_TRUNCATED", 'tensor "w" needs');
     expect(error.details).toMatchObject({ tensor: "w" });
-    await refused(file(withShape("[1]", "[18446744073709551612,18446744073709551616]"), 4), "ST_TRUNCATED", "18446744073709551616");
+    await refused(
+      file(withShape("[1]", "[18446744073709551612,18446744073709551616]"), 4),
+      "ST_TRUNCATED",
+      "18446744073709551616",
+    );
   });
 
   it("S25: gives each byte to one tensor", async () => {
-    const error = await refused(file({ a: F32(), b: F32() }, 4), "ST_OVERLAP", /"a" \[0, 4\) and "b" \[0, 4\) use the same bytes/);
+    const error = await refused(
+      file({ a: F32(), b: F32() }, 4),
+      "ST_OVERLAP",
+      /"a" \[0, 4\) and "b" \[0, 4\) use the same bytes/,
+    );
     expect(error.details.tensors).toEqual(["a", "b"]);
   });
 
   it("S26: neither overlaps nor leaves holes", async () => {
-    await refused(file({ a: entry("U8", [16], 0, 16), b: entry("U8", [16], 8, 24) }, 24), "ST_OVERLAP", /\[0, 16\).*\[8, 24\)/);
+    await refused(
+      file({ a: entry("U8", [16], 0, 16), b: entry("U8", [16], 8, 24) }, 24),
+      "ST_OVERLAP",
+      /\[0, 16\).*\[8, 24\)/,
+    );
     await refused(file({ a: entry("U8", [8], 0, 8), b: entry("U8", [0], 4, 4) }, 8), "ST_OVERLAP", '"b" [4, 4)');
     await refused(file({ a: F32(4) }, 8), "ST_HOLE", "bytes [0, 4)");
     await refused(file({ a: F32(), b: F32(8) }, 12), "ST_HOLE", 'bytes [4, 8) before tensor "b"');
   });
 
-  it("S27: ends where the file ends", () => refused(file({ a: F32() }, latin("1234PK\x03\x04")), "ST_TRAILING", /4 bytes at offset \d+/));
+  it("S27: ends where the file ends", () =>
+    rejected(file({ a: F32() }, latin("1234PK\x03\x04")), "ST_TRAILING", /4 bytes at offset \d+/));
 
-  it("S28: says how much is missing", () => refused(file({ a: F32() }, 2), "ST_TRUNCATED", /ends 2 bytes early[^]*download/));
+  it("S28: says how much is missing", () =>
+    rejected(file({ a: F32() }, 2), "ST_TRUNCATED", /ends 2 bytes early[\s\S]*download/));
 
   it.each(["", " ", "  ", "   "])("S31: may be unaligned (header padded by %o)", async (padding) => {
     const { readTensors } = await import("../src/keymap/read-tensors.ts");

@@ -1,15 +1,16 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { openWeights } from "../src/safetensors/open-weights.ts";
 import { parseIndex } from "../src/safetensors/index-file.ts";
+import { openWeights } from "../src/safetensors/open-weights.ts";
 import { safetensorsBytes } from "../src/safetensors/write-safetensors.ts";
 import { openSource } from "../src/source/open-source.ts";
 import { failure } from "./support/errors.ts";
 import { f32 } from "./support/model.ts";
 import { temporaryFolder } from "./support/temporary.ts";
 
-const index = (map: unknown) => new TextEncoder().encode(typeof map === "string" ? map : JSON.stringify({ weight_map: map }));
+const index = (map: unknown) =>
+  new TextEncoder().encode(typeof map === "string" ? map : JSON.stringify({ weight_map: map }));
 const parse = (map: unknown) => parseIndex(index(map), "model.safetensors.index.json");
 
 /** A folder with shards a and b, and an index. */
@@ -17,7 +18,10 @@ async function sharded(map: unknown, shards: Record<string, string[]>): Promise<
   const folder = await temporaryFolder();
   await writeFile(path.join(folder, "model.safetensors.index.json"), index(map));
   for (const [name, keys] of Object.entries(shards)) {
-    await writeFile(path.join(folder, name), await safetensorsBytes(keys.map((key, i) => [key, f32([2], 10 * i)] as const)));
+    await writeFile(
+      path.join(folder, name),
+      await safetensorsBytes(keys.map((key, i) => [key, f32([2], 10 * i)] as const)),
+    );
   }
   return folder;
 }
@@ -50,12 +54,19 @@ describe("paths in an index", () => {
     "trailing. /x",
     "x".repeat(2000),
   ])("X1, X2: cannot lead out of the folder: %j", async (shard) => {
-    const error = await failure(() => parse({ "a.weight": shard }), "UnsafePathError", "UNSAFE_PATH", '"a.weight" is said to be in');
+    const error = await failure(
+      () => parse({ "a.weight": shard }),
+      "UnsafePathError",
+      "UNSAFE_PATH",
+      '"a.weight" is said to be in',
+    );
     expect(error.details).toEqual({ path: shard, key: "a.weight" });
   });
 
   it("may lead into a folder beside it", () => {
-    expect(parse({ a: "shards/model-00001-of-00002.safetensors" }).shards).toEqual(["shards/model-00001-of-00002.safetensors"]);
+    expect(parse({ a: "shards/model-00001-of-00002.safetensors" }).shards).toEqual([
+      "shards/model-00001-of-00002.safetensors",
+    ]);
   });
 
   it("X1: are checked before a shard is looked for", async () => {
@@ -75,7 +86,9 @@ describe("paths in an index", () => {
     await symlink("../../blobs/b10b", path.join(snapshot, "config.json"));
     await symlink("../../../secret", path.join(snapshot, "stolen.json"));
     const source = await openSource(snapshot);
-    expect((await source.open("config.json")).size).toBe(2);
+    const config = await source.open("config.json");
+    expect(config.size).toBe(2);
+    await config.close?.();
     await failure(() => source.open("stolen.json"), "UnsafePathError", "UNSAFE_LINK", "leads out of its folder");
     await failure(() => source.open("../c0ffee/config.json"), "UnsafePathError", "UNSAFE_PATH");
   });
@@ -83,7 +96,10 @@ describe("paths in an index", () => {
 
 describe("an index", () => {
   it("X4: may name half a million tensors", () => {
-    const rows = Array.from({ length: 497_000 }, (_, i) => `"model.layers.${i}.some.long.enough.name.of.a.parameter.weight":"model-${i % 163}.safetensors"`);
+    const rows = Array.from(
+      { length: 497_000 },
+      (_, i) => `"model.layers.${i}.some.long.enough.name.of.a.parameter.weight":"model-${i % 163}.safetensors"`,
+    );
     const bytes = index(`{"metadata":{"total_size":1},"weight_map":{${rows.join()}}}`);
     const begun = performance.now();
     const { shardOf, shards } = parseIndex(bytes, "index");
@@ -105,24 +121,43 @@ describe("an index", () => {
     ['{"weight_map":{},"weight_map":{}}', "IX_DUPLICATE", "occurs twice"],
     ['{"weight_map":{', "IX_JSON", "end of the text"],
     ["<html>", "IX_JSON", "at character 0"],
-  ])("X6: is an object with a map of strings, not %s", (text, code, message) =>
-    failure(() => parse(text), "WeightFormatError", code, message));
+  ])("X6: is an object with a map of strings, not %s", async (text, code, message) => {
+    await failure(() => parse(text), "WeightFormatError", code, message);
+  });
 
   it("X7: whose shard is missing says what it should hold", async () => {
     const keys = Array.from({ length: 7 }, (_, i) => `layer.${i}.weight`);
     const folder = await sharded(Object.fromEntries(keys.map((key) => [key, "b.safetensors"])), {});
-    const error = await failure(() => openWeights(folder), "StorageError", "ENOENT", "shard b.safetensors is missing; it should hold 7 tensors");
+    const error = await failure(
+      () => openWeights(folder),
+      "StorageError",
+      "ENOENT",
+      "shard b.safetensors is missing; it should hold 7 tensors",
+    );
     expect(error.details).toEqual({ shard: "b.safetensors", tensors: keys.slice(0, 5), count: 7 });
   });
 
   it("X8: puts each tensor in its shard", async () => {
-    const folder = await sharded({ x: "a.safetensors", y: "a.safetensors", z: "b.safetensors" }, { "a.safetensors": ["x"], "b.safetensors": ["y", "z"] });
-    await failure(() => openWeights(folder), "WeightMismatchError", "IX_WRONG_SHARD", '"y" is listed in a.safetensors but lies in b.safetensors');
+    const folder = await sharded(
+      { x: "a.safetensors", y: "a.safetensors", z: "b.safetensors" },
+      { "a.safetensors": ["x"], "b.safetensors": ["y", "z"] },
+    );
+    await failure(
+      () => openWeights(folder),
+      "WeightMismatchError",
+      "IX_WRONG_SHARD",
+      '"y" is listed in a.safetensors but lies in b.safetensors',
+    );
   });
 
   it("X9: names what the shards hold", async () => {
     const folder = await sharded({ x: "a.safetensors", gone: "a.safetensors" }, { "a.safetensors": ["x"] });
-    await failure(() => openWeights(folder), "WeightMismatchError", "IX_MISSING", '"gone" is listed in a.safetensors but lies in no shard');
+    await failure(
+      () => openWeights(folder),
+      "WeightMismatchError",
+      "IX_MISSING",
+      '"gone" is listed in a.safetensors but lies in no shard',
+    );
     const more = await sharded({ x: "a.safetensors" }, { "a.safetensors": ["x", "extra"] });
     const warnings: string[] = [];
     const store = await openWeights(more, { onWarning: (message) => warnings.push(message) });
@@ -132,12 +167,18 @@ describe("an index", () => {
   });
 
   it("X10: lets no tensor lie in two shards", async () => {
-    const folder = await sharded({ x: "a.safetensors", y: "b.safetensors" }, { "a.safetensors": ["x"], "b.safetensors": ["x", "y"] });
+    const folder = await sharded(
+      { x: "a.safetensors", y: "b.safetensors" },
+      { "a.safetensors": ["x"], "b.safetensors": ["x", "y"] },
+    );
     await failure(() => openWeights(folder), "WeightMismatchError", "IX_DUPLICATE", '"x" lies in both');
   });
 
   it("is read across shards", async () => {
-    const folder = await sharded({ x: "a.safetensors", y: "b.safetensors", z: "a.safetensors" }, { "a.safetensors": ["x", "z"], "b.safetensors": ["y"] });
+    const folder = await sharded(
+      { x: "a.safetensors", y: "b.safetensors", z: "a.safetensors" },
+      { "a.safetensors": ["x", "z"], "b.safetensors": ["y"] },
+    );
     const store = await openWeights(folder);
     const [z, y] = await store.read(["z", "y"]);
     expect([...new Float32Array(z!.buffer), ...new Float32Array(y!.buffer)]).toEqual([10, 11, 0, 1]);
@@ -146,14 +187,22 @@ describe("an index", () => {
 });
 
 describe("a folder without safetensors", () => {
-  it.each(["pytorch_model.bin", "model.pt", "model.ckpt", "model.pth"])("X16: refuses %s with the recipe to convert it", async (name) => {
-    const folder = await temporaryFolder();
-    await writeFile(path.join(folder, name), "PK\x03\x04....");
-    for (const source of [folder, path.join(folder, name)]) {
-      const error = await failure(() => openWeights(source), "WeightFormatError", "ST_PICKLE", "pickle is not supported");
-      expect(error.hint).toContain(`torch.load("${name}"`);
-    }
-  });
+  it.each(["pytorch_model.bin", "model.pt", "model.ckpt", "model.pth"])(
+    "X16: refuses %s with the recipe to convert it",
+    async (name) => {
+      const folder = await temporaryFolder();
+      await writeFile(path.join(folder, name), "PK\x03\x04....");
+      for (const source of [folder, path.join(folder, name)]) {
+        const error = await failure(
+          () => openWeights(source),
+          "WeightFormatError",
+          "ST_PICKLE",
+          "pickle is not supported",
+        );
+        expect(error.hint).toContain(`torch.load("${name}"`);
+      }
+    },
+  );
 
   it("says what was expected", async () => {
     const folder = await temporaryFolder();

@@ -2,17 +2,17 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { open as openFile, rename, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
 import { useDevice } from "@vlm/core";
+import { beforeAll, describe, expect, it } from "vitest";
 import { blobSource, bytesSource } from "../src/bytes/byte-source.ts";
 import { fileSource } from "../src/bytes/file-source.ts";
 import { readRanges } from "../src/bytes/read-ranges.ts";
-import { load } from "../src/keymap/load.ts";
 import { identityMap } from "../src/keymap/key-map.ts";
+import { load } from "../src/keymap/load.ts";
 import { readTensors } from "../src/keymap/read-tensors.ts";
+import { openWeights } from "../src/safetensors/open-weights.ts";
 import { SafetensorsFile } from "../src/safetensors/safetensors-file.ts";
 import { saveTensors } from "../src/safetensors/save-tensors.ts";
-import { openWeights } from "../src/safetensors/open-weights.ts";
 import { safetensorsBytes } from "../src/safetensors/write-safetensors.ts";
 import { failure } from "./support/errors.ts";
 import { counting, f32, TestModel } from "./support/model.ts";
@@ -51,7 +51,12 @@ describe("values", () => {
   });
 
   it("of 64-bit integers must fit 32 bits", async () => {
-    await failure(() => one("I64", BigInt64Array.of(0n, 2n ** 31n), 2), "DTypeError", "ST_INTEGER_RANGE", '"x" holds 2147483648 at 1');
+    await failure(
+      () => one("I64", BigInt64Array.of(0n, 2n ** 31n), 2),
+      "DTypeError",
+      "ST_INTEGER_RANGE",
+      '"x" holds 2147483648 at 1',
+    );
     await failure(() => one("U64", BigUint64Array.of(2n ** 32n), 1), "DTypeError", "ST_INTEGER_RANGE", "4294967296");
   });
 
@@ -71,7 +76,12 @@ describe("values", () => {
     const bytes = file({ a: entry("F32", [1], 0, 4), b: entry("F32", [3], 4, 16) }, data);
     const model = new TestModel({ a: counting([1], 7), b: counting([3], 7) });
     const before = await model.values();
-    const error = await failure(() => load(model, bytes, identityMap, { strict: true }), "NonFiniteError", "ST_NON_FINITE", '"b" (2)');
+    const error = await failure(
+      () => load(model, bytes, identityMap, { strict: true }),
+      "NonFiniteError",
+      "ST_NON_FINITE",
+      '"b" (2)',
+    );
     expect(error.details).toEqual({ tensors: { b: 2 } });
     expect(await model.values()).toEqual(before);
     const report = await load(model, bytes, identityMap);
@@ -80,7 +90,11 @@ describe("values", () => {
   });
 
   it.each(["F16", "BF16", "F64"])("S37: are counted in %s too", async (dtype) => {
-    const data = { F16: Uint16Array.of(0x7c00, 0x7e01, 0x7bff), BF16: Uint16Array.of(0xff80, 0x7fc0, 0x7f7f), F64: Float64Array.of(Number.NaN, -1 / 0, 1) }[dtype]!;
+    const data = {
+      F16: Uint16Array.of(0x7c00, 0x7e01, 0x7bff),
+      BF16: Uint16Array.of(0xff80, 0x7fc0, 0x7f7f),
+      F64: Float64Array.of(Number.NaN, -1 / 0, 1),
+    }[dtype]!;
     const bytes = file({ x: entry(dtype, [3], 0, data.byteLength) }, bytesOf(data));
     const { nonFinite } = await load(new TestModel({ x: counting([3]) }), bytes, identityMap);
     expect([...nonFinite]).toEqual([["x", 2]]);
@@ -160,7 +174,11 @@ describe("files", () => {
     const opened = await openWeights(folder);
     // The new file's content comes from the old one, in the middle of the write.
     const [shape, dtype] = [[3], "f32"] as const;
-    const doubled = { shape, dtype, data: async () => new Float32Array((await opened.read(["a"]))[0]!.buffer).map((x) => 2 * x) };
+    const doubled = {
+      shape,
+      dtype,
+      data: async () => new Float32Array((await opened.read(["a"]))[0]!.buffer).map((x) => 2 * x),
+    };
     await saveTensors(folder, [["a", doubled]]);
     await opened.close();
     expect(await (await readTensors(folder)).get("a")!.array()).toEqual([2, 4, 6]);
@@ -170,7 +188,12 @@ describe("files", () => {
     const folder = await temporaryFolder();
     await failure(() => fileSource(folder), "StorageError", "NOT_A_FILE");
     await failure(() => fileSource(path.join(folder, "none")), "StorageError", "ENOENT", "no such file");
-    await failure(() => openWeights(path.join(folder, "none", "deep", "er")), "StorageError", "ENOENT", "there is no file or folder");
+    await failure(
+      () => openWeights(path.join(folder, "none", "deep", "er")),
+      "StorageError",
+      "ENOENT",
+      "there is no file or folder",
+    );
   });
 
   it("stop being read when the signal says so", async () => {
@@ -179,7 +202,9 @@ describe("files", () => {
     const reason = new Error("enough");
     await expect(readTensors(folder, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const model = new TestModel({ a: counting([3], 9) });
-    await expect(load(model, folder, identityMap, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: "AbortError" });
+    await expect(load(model, folder, identityMap, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: "AbortError",
+    });
     expect((await model.values()).a).toEqual(Float32Array.of(9, 10, 11));
   });
 

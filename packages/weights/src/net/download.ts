@@ -33,14 +33,16 @@ export type Downloaded = { size: number; validator: string | undefined; hash: st
 export async function download(url: string, sink: Sink, options: DownloadOptions = {}): Promise<Downloaded> {
   const { retries = DEFAULTS.retries, retryDelay = DEFAULTS.retryDelay, onWarning = console.warn } = options;
   let failures = 0;
+  // Progress is what was never reached before: a server that makes us start again and again must not go on for ever.
+  let furthest = sink.size;
   for (;;) {
-    const before = sink.size;
     try {
       return await once(url, sink, options, onWarning);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!isVlmError(error) || error.name !== "NetworkError" || !error.recoverable) throw error;
-      failures = sink.size > before ? 0 : failures + 1;
+      failures = sink.size > furthest ? 0 : failures + 1;
+      furthest = Math.max(furthest, sink.size);
       if (failures > retries || error.code.startsWith("HTTP_")) throw error;
       await wait(backoff(failures, retryDelay), options.signal);
     }

@@ -24,7 +24,12 @@ export class TestModel implements ModelLike {
 export function counting(shape: number[], from = 0, dtype: DType = "f32"): Tensor {
   const size = shape.reduce((product, n) => product * n, 1);
   const values = Array.from({ length: size }, (_, i) => from + i);
-  const host = dtype === "i32" ? Int32Array.from(values) : dtype === "u8" || dtype === "bool" ? Uint8Array.from(values) : Float32Array.from(values);
+  const host =
+    dtype === "i32"
+      ? Int32Array.from(values)
+      : dtype === "u8" || dtype === "bool"
+        ? Uint8Array.from(values)
+        : Float32Array.from(values);
   return fromHost(host, shape, dtype);
 }
 

@@ -1,6 +1,9 @@
 /** A safetensors file from a header (an object, or its exact text or bytes) and data. */
 export function file(header: object | string | Uint8Array, data: Uint8Array | number = 0, length?: bigint): Uint8Array {
-  const text = header instanceof Uint8Array ? header : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const text =
+    header instanceof Uint8Array
+      ? header
+      : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const body = typeof data === "number" ? new Uint8Array(data) : data;
   const out = new Uint8Array(8 + text.length + body.length);
   new DataView(out.buffer).setBigUint64(0, length ?? BigInt(text.length), true);
