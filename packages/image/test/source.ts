@@ -23,3 +23,8 @@ export function sha256(data: Uint8Array | Uint8ClampedArray | Float32Array): str
     .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     .digest("hex");
 }
+
+/** The same bytes as a Buffer, which vitest prints short and `Buffer.compare` accepts. */
+export function bytesOf(image: Image): Buffer {
+  return Buffer.from(image.data.buffer, image.data.byteOffset, image.data.byteLength);
+}

@@ -201,6 +201,8 @@ export class DataSet<Item, Sample, Batch> implements AsyncIterable<Batch> {
     let active = 0;
     let stopped = false;
     const load = async (index: number): Promise<Loaded<Sample>> => {
+      // `load` may fail before it first waits; nothing of it may run inside the loop that starts it.
+      await undefined;
       try {
         const context = { index, epoch, key: foldKey(epochKey, index), signal };
         return { ok: true, sample: await this.#parts.load(items[index]!, context) };
