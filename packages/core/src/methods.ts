@@ -7,11 +7,18 @@ import { matmul } from "./ops/contract.ts";
 import { erf } from "./ops/error-function.ts";
 import { exp, expm1, log, log1p } from "./ops/exponential.ts";
 import { tanh } from "./ops/hyperbolic.ts";
+import { chunk, split, tile } from "./ops/join.ts";
 import { pow, reciprocal, rsqrt, sqrt, square } from "./ops/power.ts";
 import { array, data, dispose, item } from "./ops/read.ts";
+import { rearrange } from "./ops/rearrange.ts";
 import { max, mean, min, prod, sum } from "./ops/reduce.ts";
 import { mod, remainder } from "./ops/remainder.ts";
 import { abs, ceil, floor, round, sign, trunc } from "./ops/rounding.ts";
+import { cumsum } from "./ops/scan.ts";
+import { scatter, scatterAdd } from "./ops/scatter.ts";
+import { logSoftmax, logsumexp, softmax } from "./ops/softmax.ts";
+import { all, any, argmax, argmin, std, variance } from "./ops/statistics.ts";
+import { gather, take } from "./ops/take.ts";
 import { cos, sin } from "./ops/trigonometric.ts";
 import { dilate, expand, flip, pad, permute, reshape, slice, squeeze, transpose, unsqueeze } from "./ops/view.ts";
 import { Tensor } from "./tensor.ts";
@@ -69,6 +76,24 @@ const methods = {
   max,
   min,
   prod,
+  variance,
+  std,
+  logsumexp,
+  any,
+  all,
+  argmax,
+  argmin,
+  cumsum,
+  softmax,
+  logSoftmax,
+  take,
+  gather,
+  scatter,
+  scatterAdd,
+  split,
+  chunk,
+  tile,
+  rearrange,
   reshape,
   permute,
   transpose,

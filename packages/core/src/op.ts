@@ -115,7 +115,7 @@ export type KernelOp = {
   outputs(inputs: readonly TensorSpec[], attributes: Attributes): readonly TensorSpec[];
   /** The definition as a composite of other ops; also the fallback of a device without own code. */
   reference?(inputs: readonly Tensor[], attributes: Attributes): readonly Tensor[];
-  /** The definition of a primitive kernel (no composite exists): contiguous arrays in, arrays out. */
+  /** The definition in float64 on contiguous arrays, for a kernel that the reference device should not run as a composite. */
   eval?(inputs: readonly HostOperand[], attributes: Attributes): readonly HostArray64[];
   webgpu?: WebGpuKernel;
   wasm?: WasmKernel;

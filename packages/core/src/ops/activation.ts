@@ -12,7 +12,7 @@ const floats = ["f32", "f16", "bf16"] as const;
 export const reluOp: ElementwiseOp = defineUnary({
   name: "relu",
   takes: "number",
-  eval: ([x]) => (x! < 0 ? 0 : x!),
+  eval: ([x]) => Math.max(x!, 0),
   wgsl: ([x], _types, result) => (result === "u32" ? x! : `select(${x}, ${result}(0), ${x} < ${result}(0))`),
   decompose: decomposed((m, x) => m.max(x, 0)),
   // The gradient at 0 is 0. The output decides: the input need not be kept.

@@ -16,12 +16,11 @@ const LOG1P = [0.66666794, 0.39974818, 0.29949385];
 /** ln 2 in two parts; the first has 9 bits, so that its products with exponents are exact. */
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = -2.1219444e-4;
-const LOG2_E = 1.44269504;
 
 /** eˣ = 2ⁿ·eʳ; the power of two is applied in two steps, so that results below 2⁻¹²⁶ and overflow come out right. */
 export function expOf(m: ScalarMath, x: Expr): Expr {
   const bounded = m.min(m.max(x, -104), 89);
-  const n = m.round(m.mul(bounded, LOG2_E));
+  const n = m.round(m.mul(bounded, Math.LOG2E));
   const r = m.sub(m.sub(bounded, m.mul(n, LN2_HIGH)), m.mul(n, LN2_LOW));
   const power = m.add(m.add(m.mul(m.mul(r, r), m.polynomial(r, EXP)), r), 1);
   const whole = m.cast(n, "i32");

@@ -134,27 +134,32 @@ export function sum(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
   return reduce(sumOp, x.dtype === "bool" || x.dtype === "u8" ? x.cast("i32") : x, axes, options);
 }
 
-/** Mean over axes (all by default). Integers give f32. */
+/** Mean over axes (all by default). Integers give f32; f16 and bf16 are summed in f32. */
 export function mean(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
-  const float = isFloat(x.dtype) ? x : x.cast("f32");
   const count = sizeOf(axesOf("mean", axes, x.rank).map((i) => x.shape[i]!));
-  return sum(float, axes, options).mul(1 / count);
+  return sum(x.cast("f32"), axes, options)
+    .mul(1 / count)
+    .cast(isFloat(x.dtype) ? x.dtype : "f32");
 }
+
+/** Truth has no order on devices: it is compared as 0 and 1. */
+const extremum = (op: ReduceOp, x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor =>
+  x.dtype === "bool" ? reduce(op, x.cast("u32"), axes, options).cast("bool") : reduce(op, x, axes, options);
 
 /** Greatest element over axes (all by default). */
 export function max(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
   notEmpty("max", x, axes);
-  return reduce(maxOp, x, axes, options);
+  return extremum(maxOp, x, axes, options);
 }
 
 /** Least element over axes (all by default). */
 export function min(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
   notEmpty("min", x, axes);
-  return reduce(minOp, x, axes, options);
+  return extremum(minOp, x, axes, options);
 }
 
 /** Product over axes (all by default). */
 export function prod(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
   expectDType("prod", x.dtype, "number");
-  return reduce(prodOp, x, axes, options);
+  return reduce(prodOp, x.dtype === "u8" ? x.cast("i32") : x, axes, options);
 }

@@ -17,7 +17,7 @@ export function createJsDevice(): Device {
   let peak = 0;
   return {
     name: "js",
-    supports: ({ op }) => op.kind === "kernel" && op.eval !== undefined && op.reference === undefined,
+    supports: ({ op }) => op.kind === "kernel" && op.eval !== undefined,
     allocate(dtype, size): JsBuffer {
       bytes += size * 8;
       buffers++;

@@ -1,0 +1,83 @@
+/** Reading by index: rows of a table, or one element per position. */
+import { currentPath } from "../context.ts";
+import { expectDType } from "../dtype.ts";
+import { Node } from "../graph/node.ts";
+import { rowMajor } from "../ir/linear.ts";
+import type { TakeOp } from "../op.ts";
+import { axisOf, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { bitAnd } from "./bits.ts";
+import { scatterRows } from "./scatter.ts";
+import { iota } from "./source.ts";
+
+export const takeOp: TakeOp = {
+  kind: "take",
+  name: "take",
+  vjp: ({ dy: [dy], inputs: [table, ids] }) => [scatterRows(null, ids!, dy!, { rows: table!.shape[0]! }), null],
+};
+
+/** Rows [V D] by integer [N] → [N D]. */
+function takeRows(table: Tensor, ids: Tensor): Tensor {
+  const spec = { shape: [ids.size, table.shape[1]!], dtype: table.dtype };
+  return new Tensor(new Node(takeOp, [table.node, ids.node], {}, spec, currentPath()));
+}
+
+/** Checks that a tensor holds whole numbers, and gives them as i32. */
+export function asIndices(op: string, ids: Tensor): Tensor {
+  expectDType(op, ids.dtype, "integer");
+  return ids.cast("i32");
+}
+
+/**
+ * Slices of x along an axis by integer `ids`: the axis is replaced by the axes of `ids`. An index outside
+ * 0 … n − 1 gives NaN (0 for integers), never an error: indices are only known when the graph runs.
+ */
+export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
+  const at = axisOf("take", axis, x.rank);
+  const flat = asIndices("take", ids).reshape([-1]);
+  const order = [at, ...x.shape.map((_, i) => i).filter((i) => i !== at)];
+  const rest = [...x.shape.slice(0, at), ...x.shape.slice(at + 1)];
+  const rows = takeRows(x.permute(order).reshape([x.shape[at]!, sizeOf(rest)]), flat).reshape([...ids.shape, ...rest]);
+  if (at === 0) return rows;
+  const axes = rows.shape.map((_, i) => i);
+  const before = axes.slice(ids.rank, ids.rank + at);
+  return rows.permute([...before, ...axes.slice(0, ids.rank), ...axes.slice(ids.rank + at)]);
+}
+
+/** Rows of `table` [V D] by token ids […] → [… D]. */
+export const embedding = (ids: Tensor, table: Tensor): Tensor => take(table, ids, 0);
+
+/** Row-major positions in x that `index` means along `axis`; −1 where it is out of range. */
+export function flatPositions(index: Tensor, shape: Shape, axis: number): Tensor {
+  const strides = rowMajor(shape);
+  let position = index.mul(strides[axis]!);
+  index.shape.forEach((size, i) => {
+    if (i === axis || size === 1) return;
+    const along = index.shape.map((_, k) => (k === i ? size : 1));
+    position = position.add(iota(size).mul(strides[i]!).reshape(along));
+  });
+  return bitAnd(index.ge(0), index.lt(shape[axis]!)).where(position, -1);
+}
+
+/** Checks an index tensor of `gather` or `scatter` against the tensor it points into. */
+export function checkIndex(op: string, x: Tensor, index: Tensor, axis: number): void {
+  const fits = index.rank === x.rank && index.shape.every((n, i) => i === axis || n <= x.shape[i]!);
+  if (fits) return;
+  throw shapeError(
+    "INDEX_SHAPE",
+    `${op}: indices ${shown(index.shape)} do not fit ${shown(x.shape)} on axis ${axis}`,
+    "ranks must agree, and no axis but the indexed one may be longer",
+    { op, x: x.shape, index: index.shape, axis },
+  );
+}
+
+/**
+ * One element per index: y[i, j] = x[index[i, j], j] for axis 0 (PyTorch's gather, NumPy's take_along_axis).
+ * `index` has x's rank. Out of range gives NaN (0 for integers).
+ */
+export function gather(x: Tensor, index: Tensor, axis = -1): Tensor {
+  const at = axisOf("gather", axis, x.rank);
+  checkIndex("gather", x, index, at);
+  const flat = flatPositions(asIndices("gather", index), x.shape, at).reshape([-1]);
+  return takeRows(x.reshape([x.size, 1]), flat).reshape(index.shape);
+}
