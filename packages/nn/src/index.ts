@@ -33,9 +33,9 @@ export { keepPatches } from "./layers/keep-patches.ts";
 export { KeyValueCache, type KeyValueCacheConfig } from "./layers/key-value-cache.ts";
 export { LayerNorm, type LayerNormOptions } from "./layers/layer-norm.ts";
 export { Linear, type LinearOptions } from "./layers/linear.ts";
-export { addLora, Lora, type LoraOptions, mergeLora } from "./layers/lora.ts";
+export { addLoRA, LoRA, type LoRAOptions, mergeLoRA } from "./layers/lora.ts";
 export { GatedMlp, Mlp, type MlpConfig } from "./layers/mlp.ts";
-export { RmsNorm } from "./layers/rms-norm.ts";
+export { RMSNorm } from "./layers/rms-norm.ts";
 export { applyRotary, type RotaryConfig } from "./layers/rotary.ts";
 export { type Layer, repeat, Sequential } from "./layers/sequential.ts";
 export { TransformerBlock, type TransformerBlockConfig } from "./layers/transformer-block.ts";
@@ -44,5 +44,21 @@ export { Module, type ParameterFilter } from "./module/module.ts";
 export { CellTensor, Parameter, StateBuffer } from "./module/parameter.ts";
 export { summary } from "./module/summary.ts";
 export { tap } from "./module/tap.ts";
+export { GradientAccumulator } from "./optimizers/accumulate.ts";
+export { Adafactor, type AdafactorOptions } from "./optimizers/adafactor.ts";
+export { Adam, type AdamOptions, AdamW } from "./optimizers/adam.ts";
+export { clipByGlobalNorm, globalNorm } from "./optimizers/clip.ts";
+export { EMA, type EMAOptions } from "./optimizers/ema.ts";
+export { Lion, type LionOptions } from "./optimizers/lion.ts";
+export {
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Rate,
+  type Settings,
+  type Slots,
+  type Updated,
+} from "./optimizers/optimizer.ts";
+export { SGD, type SGDOptions } from "./optimizers/sgd.ts";
 export { type Arithmetic, type Schedule, schedule } from "./schedules/schedule.ts";
 export { constantRate, cosine, inverseRoot, linear, stepped } from "./schedules/schedules.ts";

@@ -21,25 +21,22 @@ export const constant =
 export const normal =
   (std: number): Initializer =>
   (shape, key) =>
-    random.normal(key, shape).mul(std);
+    random.normal(key, shape, { std });
 
 /** Uniform in [−limit, limit). */
 export const uniform =
   (limit: number): Initializer =>
   (shape, key) =>
-    random
-      .uniform(key, shape)
-      .mul(2 * limit)
-      .sub(limit);
+    random.uniform(key, shape, -limit, limit);
 
 /**
  * Normal with mean 0 and standard deviation `std` *before* cutting, cut at ±`cut`·std. Vision transformers use std 0.02;
- * PyTorch's `trunc_normal_` cuts at ±2 in absolute terms, which for std 0.02 means never: `cut: 100` gives that.
+ * PyTorch's `trunc_normal_` cuts at ±2 in absolute terms, which for std 0.02 means never.
  */
 export const truncatedNormal =
   (std: number, cut = 2): Initializer =>
   (shape, key) =>
-    random.truncatedNormal(key, shape, { lower: -cut, upper: cut }).mul(std);
+    random.truncatedNormal(key, shape, { std, low: -cut, high: cut });
 
 /** Glorot & Bengio 2010, eq. 16: uniform, variance 2 / (fanIn + fanOut). */
 export const xavierUniform =

@@ -5,7 +5,7 @@ import { Dropout } from "./dropout.ts";
 import type { KeyValueCache } from "./key-value-cache.ts";
 import { LayerNorm } from "./layer-norm.ts";
 import { Linear } from "./linear.ts";
-import { RmsNorm } from "./rms-norm.ts";
+import { RMSNorm } from "./rms-norm.ts";
 import { applyRotary, type RotaryConfig } from "./rotary.ts";
 
 export type AttentionConfig = {
@@ -66,8 +66,8 @@ export class Attention extends Module {
   readonly q: Linear | null;
   readonly kv: Linear | null;
   readonly out: Linear;
-  readonly qNorm: LayerNorm | RmsNorm | null;
-  readonly kNorm: LayerNorm | RmsNorm | null;
+  readonly qNorm: LayerNorm | RMSNorm | null;
+  readonly kNorm: LayerNorm | RMSNorm | null;
   readonly dropout: Dropout;
   readonly config: AttentionConfig;
 
@@ -171,10 +171,10 @@ function sizes({ width, heads, kvHeads = heads, headWidth = width / heads }: Att
   });
 }
 
-function headNorm({ qkNorm, qkNormEps }: AttentionConfig, width: number): LayerNorm | RmsNorm | null {
+function headNorm({ qkNorm, qkNormEps }: AttentionConfig, width: number): LayerNorm | RMSNorm | null {
   if (!qkNorm) return null;
   const options = qkNormEps === undefined ? {} : { eps: qkNormEps };
-  return qkNorm === "layer" ? new LayerNorm(width, options) : new RmsNorm(width, options);
+  return qkNorm === "layer" ? new LayerNorm(width, options) : new RMSNorm(width, options);
 }
 
 const contextError = (what: string, hint: string): VlmError =>

@@ -11,7 +11,7 @@ export function keepMask(layer: string, rate: number, shape: readonly number[]):
       hint: "wrap the loss: context({ training: true, key: random.key(0) }, () => loss)",
     });
   }
-  return random.bernoulli(random.fold(draw.key, draw.draw), 1 - rate, shape);
+  return random.bernoulli(random.fold(draw.key, draw.draw), shape, 1 - rate);
 }
 
 /** Throws `ArgumentError RATE_RANGE` unless a rate is in [0, 1). */

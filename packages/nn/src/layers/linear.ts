@@ -2,7 +2,7 @@ import type { Tensor } from "@vlm/core";
 import { constant, type Initializer, initialKey, torchUniform } from "../init/initializer.ts";
 import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
-import type { Lora } from "./lora.ts";
+import type { LoRA } from "./lora.ts";
 
 export type LinearOptions = {
   /** Adds a learned vector. Default true. */
@@ -17,8 +17,8 @@ export type LinearOptions = {
 export class Linear extends Module {
   readonly weight: Parameter; // [O I]
   readonly bias: Parameter | null; // [O]
-  /** A low-rank addition to the weight, see `addLora`. */
-  adapter: Lora | null = null;
+  /** A low-rank addition to the weight, see `addLoRA`. */
+  adapter: LoRA | null = null;
 
   constructor(inputs: number, outputs: number, options: LinearOptions = {}) {
     super();

@@ -7,7 +7,7 @@ import { Parameter } from "../module/parameter.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 
-export type LoraOptions = {
+export type LoRAOptions = {
   /** r in the paper. */
   rank: number;
   /** α in the paper; the addition is scaled by α / r. Default `rank`. */
@@ -19,13 +19,13 @@ export type LoraOptions = {
 };
 
 /** (α/r)·x·Aᵀ·Bᵀ, eq. 3: [… I] → [… O]. B starts at 0, so a fresh adapter changes nothing. */
-export class Lora extends Module {
+export class LoRA extends Module {
   readonly down: Parameter; // A [r I]
   readonly up: Parameter; // B [O r]
   readonly dropout: Dropout;
   readonly scale: number;
 
-  constructor(inputs: number, outputs: number, { rank, alpha = rank, dropout = 0 }: LoraOptions) {
+  constructor(inputs: number, outputs: number, { rank, alpha = rank, dropout = 0 }: LoRAOptions) {
     super();
     this.down = new Parameter(torchUniform()([rank, inputs], initialKey()));
     this.up = new Parameter(constant(0)([outputs, rank], initialKey()));
@@ -48,12 +48,12 @@ export class Lora extends Module {
  * model stay as they are; adapters are at `….adapter.down` and `….adapter.up`. Gives the adapters by path.
  * Throws `ArgumentError LORA_TARGETS` when no linear layer's path matches.
  */
-export function addLora(model: Module, options: LoraOptions): Map<string, Lora> {
+export function addLoRA(model: Module, options: LoRAOptions): Map<string, LoRA> {
   const chosen = linearsOf(model).filter(([path]) => options.targets?.test(path) ?? true);
   if (chosen.length === 0 || !Number.isInteger(options.rank) || options.rank < 1) {
     const none = chosen.length === 0;
     throw new VlmError("ArgumentError", none ? "LORA_TARGETS" : "LORA_RANK", {
-      what: none ? `addLora: no linear layer matches ${options.targets}` : `addLora: rank ${options.rank}`,
+      what: none ? `addLoRA: no linear layer matches ${options.targets}` : `addLoRA: rank ${options.rank}`,
       where: model.constructor.name,
       hint: none
         ? `its linear layers are ${linearsOf(model)
@@ -64,17 +64,17 @@ export function addLora(model: Module, options: LoraOptions): Map<string, Lora> 
     });
   }
   model.freeze();
-  const adapters = new Map<string, Lora>();
+  const adapters = new Map<string, LoRA>();
   for (const [path, linear] of chosen) {
     const [outputs, inputs] = linear.weight.shape as [number, number];
-    linear.adapter = new Lora(inputs, outputs, options);
+    linear.adapter = new LoRA(inputs, outputs, options);
     adapters.set(path, linear.adapter);
   }
   return adapters;
 }
 
 /** Adds every adapter to the weight it belongs to and takes it away: the model computes the same, without the extra cost. */
-export async function mergeLora(model: Module): Promise<void> {
+export async function mergeLoRA(model: Module): Promise<void> {
   for (const [, linear] of linearsOf(model)) {
     if (!linear.adapter) continue;
     linear.weight.assign(linear.weight.add(linear.adapter.delta()));

@@ -4,7 +4,7 @@ import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
 
 /** x / √(mean(x²) + ε) · gain over the last axis, Zhang & Sennrich 2019, eq. 4: [… D] → [… D]. Default ε 1e-6. */
-export class RmsNorm extends Module {
+export class RMSNorm extends Module {
   readonly weight: Parameter | null; // [D]
   readonly eps: number;
 

@@ -52,10 +52,14 @@ export abstract class CellTensor extends Tensor {
    * keep the old cell: do it first.
    */
   replace(value: Tensor): void {
-    if (value.dtype === this.held.dtype) return this.held.assign(value);
     const before = this.held;
-    this.held = new Cell(value, { owner: before.owner });
-    setFrozen(this.held, isFrozen(before));
+    const fits = value.shape.join() === before.shape.join();
+    // A wrong shape is `assign`'s error.
+    if (value.dtype === before.dtype || !fits) before.assign(value);
+    else {
+      this.held = new Cell(value, { owner: before.owner });
+      setFrozen(this.held, isFrozen(before));
+    }
   }
 
   override toString(): string {
