@@ -27,9 +27,15 @@ function sample(dtype: DType, unit: number): number {
 const outputSpecs = (schedule: Schedule) =>
   schedule.buffers.filter((b) => b.role === "output").sort((a, b) => a.position - b.position);
 
-/** Runs a schedule on a backend, outputs poisoned first. */
-export async function runOn(backend: Backend, schedule: Schedule, inputs: readonly HostArray[]): Promise<HostArray[]> {
+/** Runs a schedule on a backend, outputs poisoned first; several times, with a pause that lets workers get the plan. */
+export async function runOn(
+  backend: Backend,
+  schedule: Schedule,
+  inputs: readonly HostArray[],
+  times = 1,
+): Promise<HostArray[]> {
   const executable = await backend.prepare(schedule);
+  if (times > 1) await new Promise((resolve) => setTimeout(resolve, 2));
   const from = inputs.map((data, at) => {
     const spec = schedule.buffers.find((b) => b.role === "input" && b.position === at)!;
     const buffer = backend.allocate(spec.dtype, spec.size);
@@ -41,7 +47,7 @@ export async function runOn(backend: Backend, schedule: Schedule, inputs: readon
     backend.write(buffer, hostArray(dtype, size).fill(isFloat(dtype) ? Number.NaN : 77));
     return buffer;
   });
-  await backend.run(executable, from, to);
+  for (let n = 0; n < times; n++) await backend.run(executable, from, to);
   const out = await Promise.all(to.map((buffer) => backend.read(buffer)));
   for (const buffer of [...from, ...to]) backend.free(buffer);
   executable.dispose();

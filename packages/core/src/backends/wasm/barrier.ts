@@ -23,7 +23,8 @@ export const CONTROL = {
   mail: 576,
   /** Not 0 where thread 0 is a page's main thread, which must not sleep. */
   mainAwake: 640,
-  end: 1024,
+  /** How many messages each thread has handled; a cache line for each. */
+  received: 1024,
 } as const;
 
 export const BARRIER = { parameters: [I32, I32], results: [] };

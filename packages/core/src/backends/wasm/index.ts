@@ -13,8 +13,10 @@ import { VlmError } from "../../errors.ts";
 import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
-import { createLibrary, hasRelaxedSimd, tunedTile, warm } from "./library.ts";
+import { createLibrary, hasRelaxedSimd, type Library, tunedTile, warm } from "./library.ts";
 import { blockLayout, type RenderedPlan, renderPlan } from "./plan.ts";
+import { ThreadPool } from "./pool.ts";
+import { threadCount } from "./threads.ts";
 
 export { enableRelaxedSimd, hasRelaxedSimd } from "./library.ts";
 
@@ -30,7 +32,11 @@ export type WasmOptions = {
 type WasmBuffer = Buffer & { address: number };
 
 type WasmExecutable = Executable & {
+  id: number;
+  /** Number of the message that brought the plan to the workers. */
+  mail: number;
   plan: RenderedPlan;
+  /** Address of the argument block. */
   block: number;
   run: (thread: number, threads: number) => void;
 };
@@ -38,40 +44,66 @@ type WasmExecutable = Executable & {
 /** Low memory: control words. */
 const RESERVED = 65536;
 
+/** Plans with less work than this run on one thread: while workers look for work, and while they sleep. */
+const WORTH_SHARING = 20_000;
+const WORTH_WAKING = 400_000;
+
 /** Opens the wasm device. Throws `BackendUnavailableError` where the page's policy or the engine forbids it. */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
-  const tile = await tunedTile(options.relaxed ?? hasRelaxedSimd());
-  const library = await createLibrary(tile, false);
-  const maximumPages = Math.min(65536, Math.floor((options.maximumBytes ?? 2 ** 32) / 65536));
-  const memory = new WebAssembly.Memory({ initial: 32, maximum: maximumPages });
-  const instance = new WebAssembly.Instance(library.module, { env: { memory } });
-  return new WasmBackend(memory, maximumPages, library, instance.exports);
+  const threads = threadCount(options.threads);
+  let library: Library;
+  try {
+    library = await createLibrary(await tunedTile(options.relaxed ?? hasRelaxedSimd()), threads > 1);
+  } catch (cause) {
+    throw new VlmError("BackendUnavailableError", "WASM_UNAVAILABLE", {
+      what: `wasm: the engine does not compile the device's code: ${cause}`,
+      hint: "a page needs script-src 'wasm-unsafe-eval', and the engine WebAssembly SIMD; else use the webgpu device",
+      cause,
+    });
+  }
+  const { memory, pages } = createMemory(threads > 1, options.maximumBytes ?? 2 ** 32);
+  return new WasmBackend(memory, pages, library, threads);
+}
+
+/** Shared memory reserves its greatest size at once, which small systems refuse: then half as much is asked for. */
+function createMemory(shared: boolean, bytes: number): { memory: WebAssembly.Memory; pages: number } {
+  for (let maximum = Math.min(65536, Math.floor(bytes / 65536)); ; maximum >>= 1) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial: Math.min(32, maximum), maximum, shared }), pages: maximum };
+    } catch (cause) {
+      if (maximum > 4096) continue;
+      throw new VlmError("OutOfMemoryError", "WASM_MEMORY", {
+        what: "wasm: not even 256 MiB of memory are to be had",
+        hint: "close other pages or processes",
+        cause,
+      });
+    }
+  }
 }
 
 class WasmBackend implements Backend {
   readonly name = "wasm";
   readonly maxKernelBuffers = 64;
   private readonly allocator: Allocator;
-  private readonly library: Awaited<ReturnType<typeof createLibrary>>;
+  private readonly library: Library;
   private readonly exports: WebAssembly.Exports;
-  private readonly threads = 1;
+  private readonly threads: number;
+  private readonly pool: ThreadPool | null;
+  private plans = 0;
   private arena = 0;
   private arenaBytes = 0;
   private bytes = 0;
   private buffers = 0;
   private peak = 0;
 
-  constructor(
-    memory: WebAssembly.Memory,
-    maximumPages: number,
-    library: Awaited<ReturnType<typeof createLibrary>>,
-    exports: WebAssembly.Exports,
-  ) {
+  constructor(memory: WebAssembly.Memory, maximumPages: number, library: Library, threads: number) {
     this.allocator = new Allocator(memory, RESERVED, maximumPages);
     this.library = library;
-    this.exports = exports;
+    this.threads = threads;
+    this.pool = threads > 1 ? new ThreadPool(threads, memory, library) : null;
+    this.exports = new WebAssembly.Instance(library.module, { env: { memory } }).exports;
     const scratch = this.allocator.allocate(2 ** 20);
-    warm(exports, library, scratch);
+    warm(this.exports, library, scratch);
     this.allocator.free(scratch);
   }
 
@@ -147,10 +179,14 @@ class WasmBackend implements Backend {
       const plan = renderPlan(schedule, this.library, this.threads, block);
       const module = await WebAssembly.compile(plan.bytes);
       const env = { memory: this.allocator.memory, ...this.exports };
-      const instance = new WebAssembly.Instance(module, { env });
-      const run = instance.exports.run as WasmExecutable["run"];
-      const dispose = (): void => this.allocator.free(block);
-      return { schedule, plan, block, run, dispose } as WasmExecutable;
+      const run = new WebAssembly.Instance(module, { env }).exports.run as WasmExecutable["run"];
+      const id = ++this.plans;
+      const mail = this.pool?.install(id, module) ?? 0;
+      const dispose = (): void => {
+        this.pool?.forget(id);
+        this.allocator.free(block);
+      };
+      return { schedule, id, mail, plan, block, run, dispose } as WasmExecutable;
     } catch (error) {
       this.allocator.free(block);
       throw error;
@@ -158,11 +194,11 @@ class WasmBackend implements Backend {
   }
 
   async run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
-    const { schedule, plan, block, run } = executable as WasmExecutable;
-    const { memory, scratch, counters } = plan;
+    const { schedule, id, mail, plan, block, run } = executable as WasmExecutable;
+    const { memory, scratch, counters, work } = plan;
     const arena = this.reserve(memory.bytes + scratch);
     const count = schedule.buffers.length;
-    const view = new Uint32Array(this.memoryBuffer, block, (counters.offset + counters.bytes) / 4);
+    const view = new Uint32Array(this.memoryBuffer, block, count + 1);
     schedule.buffers.forEach(({ role, position }, at) => {
       view[at] =
         role === "temporary"
@@ -170,8 +206,10 @@ class WasmBackend implements Backend {
           : this.addressOf((role === "input" ? inputs : outputs)[position]!);
     });
     view[count] = arena + memory.bytes;
-    view.fill(0, counters.offset / 4);
-    run(0, 1);
+    new Uint8Array(this.memoryBuffer, block + counters.offset, counters.bytes).fill(0);
+    const { pool } = this;
+    if (pool?.has(mail) && work > (pool.resting ? WORTH_WAKING : WORTH_SHARING)) pool.run(id, run);
+    else run(0, 1);
   }
 
   /** The address of at least `bytes` bytes for the plan that runs next. */
@@ -189,5 +227,7 @@ class WasmBackend implements Backend {
     return { bytes: this.bytes, buffers: this.buffers, peak: this.peak };
   }
 
-  async dispose(): Promise<void> {}
+  async dispose(): Promise<void> {
+    await this.pool?.dispose();
+  }
 }

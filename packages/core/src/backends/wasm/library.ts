@@ -26,9 +26,8 @@ export const hasRelaxedSimd = (): boolean => WebAssembly.validate(new Uint8Array
  */
 export async function enableRelaxedSimd(): Promise<boolean> {
   if (hasRelaxedSimd()) return true;
-  if (typeof process === "undefined" || !process.versions?.node) return false;
-  const { setFlagsFromString } = await import("node:v8");
-  setFlagsFromString("--experimental-wasm-relaxed-simd");
+  const engine = typeof process === "undefined" ? undefined : process.getBuiltinModule?.("node:v8");
+  engine?.setFlagsFromString("--experimental-wasm-relaxed-simd");
   return hasRelaxedSimd();
 }
 

@@ -107,6 +107,7 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
         if (waits[at] && library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
         code.get(THREAD, THREADS).call(index);
       });
+      if (library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
     },
     "run",
   );
