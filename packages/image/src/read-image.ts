@@ -3,6 +3,7 @@ import { decodeBmp } from "./decode/bmp.ts";
 import { decodeInBrowser } from "./decode/browser.ts";
 import { decodeError, limitError } from "./decode/errors.ts";
 import { finish } from "./decode/finish.ts";
+import { decodeGif } from "./decode/gif.ts";
 import { type DecodeSettings, decodeNative } from "./decode/native.ts";
 import { decodePng } from "./decode/png.ts";
 import type { Raster } from "./decode/raster.ts";
@@ -55,7 +56,7 @@ export const MAX_PIXELS = 2 ** 26;
 /**
  * Reads a picture: PNG, JPEG, WebP, GIF (first frame), AVIF, BMP, from a path, URL, data URL, bytes or Blob; or the
  * pixels of an ImageData, canvas, ImageBitmap, `<img>`, `<video>` or VideoFrame.
- * The format is told by the bytes, never by a name. PNG and BMP need nothing; the others are decoded by the optional
+ * The format is told by the bytes, never by a name. PNG, GIF and BMP need nothing; the others are decoded by the optional
  * peer `sharp` in Node and by `createImageBitmap` in browsers.
  * @throws `ImageDecodeError` (`IM_FORMAT`, `IM_UNSUPPORTED`, `IM_CORRUPT`, `IM_TRUNCATED`, `IM_DIMENSION`, `IM_CORS`),
  * `ImageLimitError` (`IM_PIXELS`, `IM_BYTES`, `IM_SCANS`), `NetworkError`, `StorageError`, `FeatureMissingError`
@@ -112,8 +113,9 @@ async function decode(
   tag?: Orientation,
 ): Promise<Raster> {
   if (format === "png") return decodePng(bytes, settings.where, settings.partial);
-  if (format === "bmp") {
-    return withinHeader(bytes, format, settings.where, () => decodeBmp(bytes, settings.where, settings.partial));
+  if (format === "bmp" || format === "gif") {
+    const decoder = format === "bmp" ? decodeBmp : decodeGif;
+    return withinHeader(bytes, format, settings.where, () => decoder(bytes, settings.where, settings.partial));
   }
   if (builtin("node:path") !== undefined) return decodeNative(bytes, format, settings);
   return decodeInBrowser(tag && tag.value > 1 ? withoutOrientation(bytes, tag) : bytes, format, settings);

@@ -30,7 +30,9 @@ export function decodeBmp(bytes: Uint8Array, where: string, partial: boolean): R
     const used = core ? 0 : view.getUint32(46, true);
     const count = used > 0 && used <= 2 ** bits ? used : 2 ** bits;
     const start = 14 + headerSize;
-    const palette = bytes.subarray(start, Math.min(start + count * entry, Math.max(offset, start)));
+    // Some writers forget the palette when they say where the pixels start.
+    if (offset <= start) picture.offset = start + count * entry;
+    const palette = bytes.subarray(start, Math.min(start + count * entry, picture.offset));
     if (compression === RGB) return paint(picture, plainIndices(picture), palette, entry);
     if ((compression === RLE8 && bits === 8) || (compression === RLE4 && bits === 4)) {
       return paint(picture, runLengthIndices(picture), palette, entry);

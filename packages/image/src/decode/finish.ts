@@ -24,11 +24,11 @@ export function finish(raster: Raster, wish: Finish): Image {
   return wish.frames > 1 ? { ...image, frames: wish.frames } : image;
 }
 
-function toBytes({ data, channels }: Raster, clip: boolean): Uint8Array | Uint8ClampedArray {
+function toBytes({ data, channels, keyed }: Raster, clip: boolean): Uint8Array | Uint8ClampedArray {
   if (!(data instanceof Uint16Array)) return data;
   const out = new Uint8ClampedArray(data.length);
-  // Pillow clips only plain grey (its mode I;16); colour and alpha of 16 bits lose their lower byte there too.
-  const clipped = clip && channels === 1;
+  // Pillow clips only grey without stored alpha (its mode I;16); others lose their lower byte there too.
+  const clipped = clip && (channels === 1 || (channels === 2 && keyed === true));
   for (let i = 0; i < data.length; i++) out[i] = clipped ? data[i]! : data[i]! >> 8;
   return out;
 }

@@ -15,14 +15,14 @@ export type DecodeSettings = {
   svgWidth?: number | undefined;
 };
 
-/** Decodes with the optional peer `sharp`: JPEG, WebP, GIF, AVIF and, on request, SVG; the first frame only. */
+/** Decodes with the optional peer `sharp`: JPEG, WebP, AVIF and, on request, SVG; the first frame only. */
 export async function decodeNative(bytes: Uint8Array, format: ImageFormat, settings: DecodeSettings): Promise<Raster> {
   const sharp = await loadSharp();
   if (sharp === undefined) {
     throw new VlmError("FeatureMissingError", "IM_SHARP", {
       what: `reading ${format.toUpperCase()} in Node needs the package sharp, which is not installed`,
       where: settings.where,
-      hint: "npm i sharp (PNG and BMP work without it)",
+      hint: "npm i sharp (PNG, GIF and BMP work without it)",
       details: { format },
     });
   }

@@ -178,7 +178,7 @@ function colors(values: Uint8Array | Uint16Array, header: PngHeader, samples: nu
     }
     data[i * channels + samples] = match ? 0 : opaque;
   }
-  return { width, height, channels: channels as 2 | 4, data };
+  return { width, height, channels: channels as 2 | 4, data, keyed: true };
 }
 
 function corrupt(where: string, what: string, details?: Record<string, unknown>): Error {

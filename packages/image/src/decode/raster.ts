@@ -6,4 +6,6 @@ export type Raster = {
   channels: 1 | 2 | 3 | 4;
   data: Uint8Array | Uint8ClampedArray | Uint16Array;
   cmyk?: boolean;
+  /** Alpha was made from one transparent colour, not stored for each pixel. */
+  keyed?: boolean;
 };

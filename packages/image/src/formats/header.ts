@@ -79,9 +79,11 @@ function gif(bytes: Uint8Array): Header {
     const kind = bytes[at];
     if (kind === 0x2c && at + 10 <= bytes.length) {
       header.frames++;
-      // A frame may reach outside the screen; decoders then allocate the larger.
-      header.width = Math.max(header.width, view.getUint16(at + 1, true) + view.getUint16(at + 5, true));
-      header.height = Math.max(header.height, view.getUint16(at + 3, true) + view.getUint16(at + 7, true));
+      // The first frame may reach outside the screen, which then grows.
+      if (header.frames === 1) {
+        header.width = Math.max(header.width, view.getUint16(at + 1, true) + view.getUint16(at + 5, true));
+        header.height = Math.max(header.height, view.getUint16(at + 3, true) + view.getUint16(at + 7, true));
+      }
       const flags = bytes[at + 9]!;
       at += 11 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
       skipBlocks();
