@@ -368,7 +368,7 @@ describe("dtype", () => {
       assign: () => {},
       replace: (value: { dtype: DType }) => void changed.push(value.dtype),
     };
-    await load({ namedParameters: () => [["x", x]] }, await bytes({ x: f32([2]) }), identityMap, { dtype: "bf16" });
+    await load({ stateDict: () => [["x", x]] }, await bytes({ x: f32([2]) }), identityMap, { dtype: "bf16" });
     expect(changed).toEqual(["bf16"]);
   });
 });

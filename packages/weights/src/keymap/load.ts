@@ -54,7 +54,7 @@ const isStore = (source: SourceLike | TensorStore): source is TensorStore =>
   typeof source === "object" && "tensors" in source && "read" in source;
 
 async function fill(model: ModelLike, store: TensorStore, map: KeyMap, options: LoadOptions): Promise<LoadReport> {
-  const parameters = new Map(model.namedParameters());
+  const parameters = new Map(model.stateDict());
   const plan = planLoad(parameters, store.tensors, map, store.name);
   const target = (parameter: ParameterLike): DType => {
     const isFloat = ["f32", "f16", "bf16"].includes(parameter.dtype);

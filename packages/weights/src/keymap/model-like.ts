@@ -11,7 +11,7 @@ export interface ParameterLike {
   replace?(value: Tensor): void;
 }
 
-/** What loading and saving need of a model: its parameters and running statistics, each by its path, once. */
+/** What loading and saving need of a model: its parameters and running statistics, each by its path, once. Modules have it. */
 export interface ModelLike {
-  namedParameters(): Iterable<readonly [path: string, parameter: ParameterLike]>;
+  stateDict(): Iterable<readonly [path: string, parameter: ParameterLike]>;
 }

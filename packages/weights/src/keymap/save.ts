@@ -49,7 +49,7 @@ function* fileTensors(
   dtype: SaveOptions["dtype"],
 ): Generator<readonly [string, TensorContent]> {
   const pieces = new Map<string, (Piece & { shape: readonly number[] })[]>();
-  for (const [path, parameter] of model.namedParameters()) {
+  for (const [path, parameter] of model.stateDict()) {
     const row = rowFor(path, map);
     if (!row) throw mapError(`no row for parameter ${path}`, map.name);
     row.from.save(outline(parameter.shape), (text, { shape }, part) => {
@@ -80,10 +80,10 @@ function* fileTensors(
   }
 }
 
-async function blockOf({ parameter, from, text }: Piece): Promise<Block> {
+async function blockOf({ parameter, from, text, part }: Piece): Promise<Block> {
   let found: Block | undefined;
-  from.save({ shape: parameter.shape, data: await parameter.value.data() }, (key, value) => {
-    if (key === text) found = value;
+  from.save({ shape: parameter.shape, data: await parameter.value.data() }, (key, value, at) => {
+    if (key === text && at?.index === part?.index) found = value;
   });
   if (!found) throw mapError(`${shown(parameter.shape)} did not give "${text}"`);
   return found;

@@ -9,7 +9,7 @@ export class TestModel implements ModelLike {
     this.parameters = new Map(Object.entries(parameters).map(([path, value]) => [path, new Cell(value)]));
   }
 
-  namedParameters(): Iterable<readonly [string, Cell]> {
+  stateDict(): Iterable<readonly [string, Cell]> {
     return this.parameters;
   }
 

@@ -1,0 +1,92 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { expect, it } from "vitest";
+import { readLatestCheckpoint } from "../src/checkpoint/read-checkpoint.ts";
+import { temporaryFolder } from "./support/temporary.ts";
+
+const source = fileURLToPath(new URL("./support/checkpoint-writer.ts", import.meta.url));
+const KILLS = 200;
+const WRITERS = 4;
+
+/**
+ * Starts a writer, waits until it has taken up the folder, kills it at a random moment, and gives the last step that
+ * it had reported as written.
+ */
+async function killOnce(
+  child: ChildProcess,
+  delay: number,
+): Promise<{ started: number; done: number; output: string }> {
+  let output = "";
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stdout!.on("data", (chunk) => {
+      output += chunk;
+      if (output.includes("start ")) resolve();
+    });
+    child.stderr!.on("data", (chunk) => (output += chunk));
+    child.once("exit", () => reject(new Error(`the writer ended: ${output}`)));
+  });
+  await ready;
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  child.removeAllListeners("exit");
+  const ended = once(child, "close");
+  child.kill("SIGKILL");
+  await ended;
+  const last = [...output.matchAll(/^done (\d+)$/gm)].at(-1)?.[1];
+  return { started: Number(/start (\d+)/.exec(output)![1]), done: Number(last ?? 0), output };
+}
+
+it(`R7: ${KILLS} writers killed at random moments leave a checkpoint to resume from`, {
+  timeout: 120_000,
+}, async () => {
+  const bundle = path.join(await temporaryFolder(), "writer.mjs");
+  // One plain file starts within a tenth of a second; two hundred starts through a loader would take minutes.
+  await build({
+    entryPoints: [source],
+    outfile: bundle,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    conditions: ["@vlm/source"],
+    external: ["../backends/*"],
+  });
+  let resumed = 0;
+  let inside = 0;
+  await Promise.all(
+    Array.from({ length: WRITERS }, async () => {
+      const folder = await temporaryFolder();
+      const start = () => fork(bundle, [folder], { silent: true, execArgv: [] });
+      let written = 0;
+      for (let kill = 0; kill < KILLS / WRITERS; kill++) {
+        const { started, done, output } = await killOnce(start(), Math.random() * 100);
+        expect(output).not.toContain("damaged");
+        // What was reported as written is never lost, nor taken up from before.
+        expect(started).toBeGreaterThan(written);
+        const latest = await readLatestCheckpoint(folder);
+        if (!latest) {
+          expect(done).toBe(0);
+          continue;
+        }
+        resumed++;
+        expect(latest.step).toBeGreaterThanOrEqual(Math.max(done, written));
+        expect(latest.skipped).toEqual([]);
+        expect(await latest.json("state.json")).toEqual({ step: latest.step, position: latest.step * 10 });
+        for (const [file, name] of [
+          ["model.safetensors", "weight"],
+          ["optimizer.safetensors", "moment"],
+        ] as const) {
+          const store = await latest.tensors(file);
+          const [bytes] = await store.read([name]);
+          expect(new Float32Array(bytes!.buffer).every((value) => value === latest.step)).toBe(true);
+          await store.close();
+        }
+        if (latest.step > done) inside++;
+        written = latest.step;
+      }
+    }),
+  );
+  expect(resumed).toBeGreaterThan(KILLS - 10);
+  console.log(`${resumed} of ${KILLS} resumed, ${inside} killed between a checkpoint and its report`);
+});
