@@ -9,7 +9,7 @@ import { dataOp } from "./ops/source.ts";
 import { type Device, defaultDevice } from "./runtime/device.ts";
 import { frozenSet } from "./runtime/frozen.ts";
 import { cutHistory } from "./runtime/history.ts";
-import { enqueue, execute, RealStorage, releaseStorage } from "./runtime/realize.ts";
+import { enqueue, execute, RealStorage, releaseStorage, submit } from "./runtime/realize.ts";
 import { record, Trace } from "./runtime/trace.ts";
 import { sizeOf } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -135,6 +135,8 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
     if ("argument" in source) return tensors[source.argument]!.node;
     return "cell" in source ? source.cell.current() : source.captured;
   });
+  // Lazy arguments are computed first, in the same queue; whoever reads the results gets their errors.
+  submit(leaves.filter((leaf) => !leaf.storage && leaf.op.kind !== "data")).catch(() => {});
   const specs = program.outputs.map((at) => program.nodes[at]!);
   const values = specs.length - writes.length;
   let settle!: (verdict: Promise<void>) => void;
@@ -145,7 +147,6 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
     const owner = i < values ? "tensors" : writes[i - values]!.owner;
     return new RealStorage(sizeOf(shape) * bytesPerElement(dtype), ready, owner);
   });
-  // Lazy arguments are computed first, in the same queue.
   const nodes = specs.slice(0, values).map((spec, i) => {
     const node = new Node(dataOp, [], {}, spec, null);
     node.storage = storages[i]!;
