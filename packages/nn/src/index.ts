@@ -18,12 +18,10 @@ export { Attention, type AttentionConfig, type AttentionInputs } from "./layers/
 export { BatchNorm, type BatchNormOptions } from "./layers/batch-norm.ts";
 export {
   Conv1d,
-  type Conv1dOptions,
   Conv2d,
-  type Conv2dOptions,
+  type ConvLayerOptions,
   ConvTranspose2d,
-  type ConvTranspose2dOptions,
-  type PerAxis,
+  type ConvTransposeLayerOptions,
 } from "./layers/conv.ts";
 export { DropPath } from "./layers/drop-path.ts";
 export { Dropout } from "./layers/dropout.ts";

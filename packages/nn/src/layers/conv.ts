@@ -1,110 +1,91 @@
-/** Convolution layers. Images are [B C H W], sequences [B C L], weights as PyTorch stores them. */
-import { conv1d, conv2d, convTranspose2d, type Tensor } from "@vlm/core";
+/** Convolution layers. Images are [B C H W], sequences [B C L]; weights are as PyTorch stores them. */
+import {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+  type Shape,
+  type Tensor,
+} from "@vlm/core";
 import { constant, type Initializer, initialKey, torchUniform } from "../init/initializer.ts";
 import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
 
-/** One number for all axes, or one for each. */
-export type PerAxis = number | readonly [number, number];
-
-export type Conv2dOptions = {
-  /** Default 1. */
-  stride?: PerAxis;
-  /** Zeros on each side. Default 0. */
-  padding?: PerAxis;
-  /** Default 1. */
-  dilation?: PerAxis;
-  /** Channels are convolved in this many separate groups. Default 1. */
-  groups?: number;
-  /** Default true. */
+type Learned = {
+  /** Adds a learned number per output channel. Default true. */
   bias?: boolean;
-  /** Default uniform ±1/√(inputs of a unit), as in PyTorch. */
+  /** Start of the weight. Default uniform ±1/√(inputs of a unit), as in PyTorch. */
   init?: Initializer;
 };
 
-const pair = (x: PerAxis): readonly [number, number] => (typeof x === "number" ? [x, x] : x);
+/** Stride, padding, dilation and groups are those of core's `conv2d`. */
+export type ConvLayerOptions = Omit<ConvOptions, "bias"> & Learned;
+/** As `ConvLayerOptions`, and `outputPadding`. */
+export type ConvTransposeLayerOptions = Omit<ConvTransposeOptions, "bias"> & Learned;
 
-/** Cross-correlation with learned windows plus bias: [B C H W] → [B O H' W'], H' = ⌊(H + 2p − d(k − 1) − 1)/s⌋ + 1. */
-export class Conv2d extends Module {
-  readonly weight: Parameter; // [O C/groups kH kW]
-  readonly bias: Parameter | null; // [O]
-  readonly config: Conv2dOptions;
+abstract class Convolution<O extends ConvLayerOptions | ConvTransposeLayerOptions> extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+  readonly config: O;
 
-  constructor(inputs: number, outputs: number, size: PerAxis, options: Conv2dOptions = {}) {
+  constructor(weight: Shape, outputs: number, config: O) {
     super();
-    this.config = options;
-    const { groups = 1, bias = true, init = torchUniform() } = options;
-    this.weight = new Parameter(init([outputs, inputs / groups, ...pair(size)], initialKey()));
+    this.config = config;
+    const { bias = true, init = torchUniform() } = config;
+    this.weight = new Parameter(init(weight, initialKey()));
     this.bias = bias ? new Parameter(constant(0)([outputs], initialKey())) : null;
-  }
-
-  forward(x: Tensor): Tensor {
-    const { stride = 1, padding = 0, dilation = 1, groups = 1 } = this.config;
-    const y = conv2d(x, this.weight, {
-      stride: pair(stride),
-      padding: pair(padding),
-      dilation: pair(dilation),
-      groups,
-    });
-    return this.bias ? y.add(this.bias.reshape([1, -1, 1, 1])) : y;
   }
 }
 
-export type Conv1dOptions = Omit<Conv2dOptions, "stride" | "padding" | "dilation"> & {
-  stride?: number;
-  padding?: number;
-  dilation?: number;
-};
-
-/** Cross-correlation along a sequence plus bias: [B C L] → [B O L']. */
-export class Conv1d extends Module {
-  readonly weight: Parameter; // [O C/groups k]
-  readonly bias: Parameter | null; // [O]
-  readonly config: Conv1dOptions;
-
-  constructor(inputs: number, outputs: number, size: number, options: Conv1dOptions = {}) {
-    super();
-    this.config = options;
-    const { groups = 1, bias = true, init = torchUniform() } = options;
-    this.weight = new Parameter(init([outputs, inputs / groups, size], initialKey()));
-    this.bias = bias ? new Parameter(constant(0)([outputs], initialKey())) : null;
+/** Cross-correlation along a sequence: [B C L] → [B O L′]. The weight is [O C/groups k]. */
+export class Conv1d extends Convolution<ConvLayerOptions> {
+  constructor(inputs: number, outputs: number, size: number, options: ConvLayerOptions = {}) {
+    super([outputs, inputs / (options.groups ?? 1), size], outputs, options);
   }
 
   forward(x: Tensor): Tensor {
-    const { stride = 1, padding = 0, dilation = 1, groups = 1 } = this.config;
-    const y = conv1d(x, this.weight, { stride, padding, dilation, groups });
-    return this.bias ? y.add(this.bias.reshape([1, -1, 1])) : y;
+    return conv1d(x, this.weight, { ...this.config, bias: this.bias });
   }
 }
 
-export type ConvTranspose2dOptions = Conv2dOptions & {
-  /** Extra rows and columns at the end, to choose between sizes that a stride maps to the same. Default 0. */
-  outputPadding?: PerAxis;
-};
-
-/** The gradient of a convolution with respect to its input, used forward: [B C H W] → [B O H' W'], H' = (H − 1)s − 2p + d(k − 1) + 1. */
-export class ConvTranspose2d extends Module {
-  readonly weight: Parameter; // [C O/groups kH kW]
-  readonly bias: Parameter | null; // [O]
-  readonly config: ConvTranspose2dOptions;
-
-  constructor(inputs: number, outputs: number, size: PerAxis, options: ConvTranspose2dOptions = {}) {
-    super();
-    this.config = options;
-    const { groups = 1, bias = true, init = torchUniform() } = options;
-    this.weight = new Parameter(init([inputs, outputs / groups, ...pair(size)], initialKey()));
-    this.bias = bias ? new Parameter(constant(0)([outputs], initialKey())) : null;
+/**
+ * Cross-correlation with learned windows: [B C H W] → [B O H′ W′], H′ = ⌊(H + 2·padding − dilation·(k − 1) − 1) /
+ * stride⌋ + 1. The weight is [O C/groups kH kW].
+ */
+export class Conv2d extends Convolution<ConvLayerOptions> {
+  constructor(
+    inputs: number,
+    outputs: number,
+    size: number | readonly [number, number],
+    options: ConvLayerOptions = {},
+  ) {
+    super([outputs, inputs / (options.groups ?? 1), ...pair(size)], outputs, options);
   }
 
   forward(x: Tensor): Tensor {
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, outputPadding = 0 } = this.config;
-    const y = convTranspose2d(x, this.weight, {
-      stride: pair(stride),
-      padding: pair(padding),
-      dilation: pair(dilation),
-      outputPadding: pair(outputPadding),
-      groups,
-    });
-    return this.bias ? y.add(this.bias.reshape([1, -1, 1, 1])) : y;
+    return conv2d(x, this.weight, { ...this.config, bias: this.bias });
   }
 }
+
+/**
+ * The gradient of a convolution with respect to its input, used forward: [B C H W] → [B O H′ W′], H′ = (H − 1)·stride −
+ * 2·padding + dilation·(k − 1) + outputPadding + 1. The weight is [C O/groups kH kW].
+ */
+export class ConvTranspose2d extends Convolution<ConvTransposeLayerOptions> {
+  constructor(
+    inputs: number,
+    outputs: number,
+    size: number | readonly [number, number],
+    options: ConvTransposeLayerOptions = {},
+  ) {
+    super([inputs, outputs / (options.groups ?? 1), ...pair(size)], outputs, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose2d(x, this.weight, { ...this.config, bias: this.bias });
+  }
+}
+
+const pair = (size: number | readonly [number, number]): readonly [number, number] =>
+  typeof size === "number" ? [size, size] : size;

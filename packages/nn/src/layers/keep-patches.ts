@@ -1,4 +1,4 @@
-import { currentContext, drawKey, iota, random, type Tensor, take, VlmError } from "@vlm/core";
+import { argsort, concat, currentContext, drawKey, iota, random, type Tensor, take, VlmError } from "@vlm/core";
 
 /**
  * In training, keeps a random share of the tokens of each example (Li et al. 2023, FLIP, section 3): [B T D] → [B T′ D].
@@ -18,13 +18,13 @@ export function keepPatches(x: Tensor, share: number, prefix: number): Tensor {
   const patches = T - prefix;
   const kept = Math.max(1, Math.round(patches * share));
   const noise = random.uniform(random.fold(draw.key, draw.draw), [B, patches]);
-  const order = noise.argsort(-1).slice(null, [0, kept]); // [B T′]
+  const order = argsort(noise, -1).slice(null, [0, kept]); // [B T′]
   const row = order.add(prefix);
   const first = x.slice(null, [0, prefix]);
   const flat = x.reshape([B * T, D]);
   const base = batchOffsets(B, T);
   const chosen = take(flat, row.add(base).reshape([B * kept])).reshape([B, kept, D]);
-  return prefix === 0 ? chosen : first.concat([chosen], 1);
+  return prefix === 0 ? chosen : concat([first, chosen], 1);
 }
 
 /** i32 [B 1]: the first row of each example in a table of B·T rows. */

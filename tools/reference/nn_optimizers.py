@@ -1,0 +1,96 @@
+"""Writes packages/nn/test/fixtures/optimizers.json: thirty steps of PyTorch's optimisers, and schedules.
+
+Run from the repository root: python tools/reference/nn_optimizers.py
+The model is y = W₂·tanh(W₁x + b₁) + b₂ with a mean squared error; every fifth batch is another. Lion is not in PyTorch:
+it is written here from algorithm 2 of arXiv:2302.06675.
+"""
+
+import json
+import math
+import pathlib
+
+import torch
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "packages/nn/test/fixtures/optimizers.json"
+STEPS = 30
+torch.manual_seed(0)
+
+
+def pack(x):
+    return {"shape": list(x.shape), "data": [float(f"{v:.9g}") for v in x.detach().flatten().tolist()]}
+
+
+class Lion(torch.optim.Optimizer):
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                update = (b1 * m + (1 - b1) * p.grad).sign() + group["weight_decay"] * p
+                p -= group["lr"] * update
+                m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+START = {
+    "up.weight": torch.randn(6, 4) * 0.5,
+    "up.bias": torch.randn(6) * 0.1,
+    "down.weight": torch.randn(3, 6) * 0.4,
+    "down.bias": torch.zeros(3),
+}
+X = torch.randn(5, 8, 4)
+Y = torch.randn(5, 8, 3)
+
+
+def run(make, clip=None, schedule=None):
+    p = {k: v.clone().requires_grad_() for k, v in START.items()}
+    optimizer = make(list(p.values()))
+    if schedule:
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    losses = []
+    norms = []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        hidden = torch.tanh(X[step % 5] @ p["up.weight"].T + p["up.bias"])
+        loss = ((hidden @ p["down.weight"].T + p["down.bias"] - Y[step % 5]) ** 2).mean()
+        loss.backward()
+        if clip:
+            norms.append(torch.nn.utils.clip_grad_norm_(p.values(), clip).item())
+        optimizer.step()
+        if schedule:
+            scheduler.step()
+        losses.append(loss.item())
+    return {"losses": losses, "norms": norms, "parameters": {k: pack(v) for k, v in p.items()}}
+
+
+def cosine(step, warmup=5, steps=30):
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+o = torch.optim
+RUNS = {
+    "sgd": run(lambda p: o.SGD(p, lr=0.1)),
+    "sgd momentum": run(lambda p: o.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
+    "sgd nesterov": run(lambda p: o.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
+    "adam": run(lambda p: o.Adam(p, lr=0.01, weight_decay=0.1)),
+    "adamw": run(lambda p: o.AdamW(p, lr=0.01, weight_decay=0.1)),
+    "adamw clip cosine": run(lambda p: o.AdamW(p, lr=0.02, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2), 0.5, cosine),
+    "adamw groups": run(
+        lambda p: o.AdamW([{"params": [p[0], p[2]], "weight_decay": 0.1}, {"params": [p[1], p[3]], "weight_decay": 0.0}], lr=0.01)
+    ),
+    "lion": run(lambda p: Lion(p, lr=0.005, weight_decay=0.1)),
+    "adafactor": run(lambda p: o.Adafactor(p, lr=0.05, weight_decay=0.1)),
+}
+SCHEDULES = {
+    "cosine": [0.02 * cosine(t) for t in range(30)],
+}
+OUT.parent.mkdir(parents=True, exist_ok=True)
+data = {"torch": torch.__version__, "start": {k: pack(v) for k, v in START.items()}, "x": pack(X), "y": pack(Y), "runs": RUNS,
+        "schedules": SCHEDULES}
+OUT.write_text(json.dumps(data) + "\n")
+print(f"{len(RUNS)} runs, {OUT.stat().st_size} bytes")
