@@ -92,6 +92,11 @@ export class Code {
     return this;
   }
 
+  f64(value: number): this {
+    this.push(0x44, ...new Uint8Array(new Float64Array([value]).buffer));
+    return this;
+  }
+
   /** A vector of four equal words, given by their bits. */
   splat(word: number): this {
     return this.words(word, word, word, word);

@@ -4,7 +4,9 @@ const ATOMIC = 0xfe000;
 
 /** Value types. */
 export const I32 = 0x7f;
+export const I64 = 0x7e;
 export const F32 = 0x7d;
+export const F64 = 0x7c;
 export const V128 = 0x7b;
 
 export const op = {
@@ -47,6 +49,25 @@ export const op = {
   copy: 0xfc00a,
 } as const;
 
+export const i64 = {
+  load: 0x29,
+  store: 0x37,
+  ltS: 0x53,
+  or: 0x84,
+  shl: 0x86,
+  extendS: 0xac,
+  extendU: 0xad,
+} as const;
+
+export const f64 = {
+  add: 0xa0,
+  mul: 0xa2,
+  min: 0xa4,
+  max: 0xa5,
+  demote: 0xb6,
+  promote: 0xbb,
+} as const;
+
 export const v = {
   load: SIMD + 0x00,
   load16x4: SIMD + 0x04,
@@ -55,7 +76,9 @@ export const v = {
   const: SIMD + 0x0c,
   shuffle: SIMD + 0x0d,
   splat: SIMD + 0x11,
+  splatF32: SIMD + 0x13,
   extract: SIMD + 0x1b,
+  extractF32: SIMD + 0x1f,
   replace: SIMD + 0x1c,
   not: SIMD + 0x4d,
   and: SIMD + 0x4e,
