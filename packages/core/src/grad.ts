@@ -72,10 +72,31 @@ export const lossOf = (gradient: Tensor): Tensor | undefined => losses.get(gradi
 
 /** Vector–Jacobian product: Σ dy·∂y/∂x for each x, zeros where y does not depend on x. */
 export function pullback(ys: readonly Tensor[], dys: readonly Tensor[], xs: readonly Tensor[]): Tensor[] {
+  return propagate(ys, dys, xs, new Set());
+}
+
+/**
+ * The same with the xs as independent variables, as a function's gradient needs it: what one x owes to another is not
+ * counted, and an x that is given twice gets its gradient once.
+ */
+function partials(ys: readonly Tensor[], dys: readonly Tensor[], xs: readonly Tensor[]): (Tensor | null)[] {
+  const nodes = xs.map((x) => x.node);
+  const gradients = propagate(ys, dys, xs, new Set(nodes));
+  return gradients.map((gradient, i) => (nodes.indexOf(nodes[i]!) === i ? gradient : null));
+}
+
+/** Nodes in `ends` are not passed. */
+function propagate(
+  ys: readonly Tensor[],
+  dys: readonly Tensor[],
+  xs: readonly Tensor[],
+  ends: ReadonlySet<Node>,
+): Tensor[] {
   const targets = new Set(xs.map((x) => x.node));
   const { order, onPath } = dependents(
     ys.map((y) => y.node),
     targets,
+    ends,
   );
   const cotangents = new Map<Node, Tensor>();
   /** Gradients of a kernel node's outputs, by position. */
@@ -87,6 +108,7 @@ export function pullback(ys: readonly Tensor[], dys: readonly Tensor[], xs: read
   for (const [i, y] of ys.entries()) accumulate(y.node, dys[i]!);
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i]!;
+    if (ends.has(node)) continue;
     const { op } = node;
     if (op.kind === "pick") {
       const dy = cotangents.get(node);
@@ -108,7 +130,11 @@ export function pullback(ys: readonly Tensor[], dys: readonly Tensor[], xs: read
 }
 
 /** Nodes between `roots` and `targets`, inputs before users. */
-function dependents(roots: readonly Node[], targets: ReadonlySet<Node>): { order: Node[]; onPath: Set<Node> } {
+function dependents(
+  roots: readonly Node[],
+  targets: ReadonlySet<Node>,
+  ends: ReadonlySet<Node> = new Set(),
+): { order: Node[]; onPath: Set<Node> } {
   const order: Node[] = [];
   const onPath = new Set<Node>();
   const state = new Map<Node, "open" | "done">();
@@ -118,14 +144,14 @@ function dependents(roots: readonly Node[], targets: ReadonlySet<Node>): { order
     const seen = state.get(node);
     if (seen === undefined) {
       state.set(node, "open");
-      stack.push(...node.inputs);
+      if (!ends.has(node)) stack.push(...node.inputs);
       continue;
     }
     stack.pop();
     if (seen === "done") continue;
     state.set(node, "done");
     if (node.cut && !targets.has(node)) throw historyCut(node);
-    if (targets.has(node) || node.inputs.some((input) => onPath.has(input))) {
+    if (targets.has(node) || (!ends.has(node) && node.inputs.some((input) => onPath.has(input)))) {
       onPath.add(node);
       order.push(node);
     }
@@ -151,7 +177,7 @@ function inputGradients(node: Node, dy: readonly Tensor[]): readonly (Tensor | n
   const inputs = node.inputs.map((input) => new Tensor(input));
   if (op.kind === "kernel" && !op.vjp) {
     if (!op.reference) return inputs.map(() => null);
-    return pullback(referenceOutputs(node), dy, inputs);
+    return partials(referenceOutputs(node), dy, inputs);
   }
   const vjp = "vjp" in op ? op.vjp : undefined;
   if (!vjp) return inputs.map(() => null);
@@ -214,7 +240,7 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor): (...inputs: Ten
       vjp: ({ dy }) => {
         const id = ++apartCount;
         const again = inputs.map((x) => applyElementwise(apartOp, [x], { id }));
-        return pullback([replay(() => fn(...again))], dy, [...again, ...captured]);
+        return partials([replay(() => fn(...again))], dy, [...again, ...captured]);
       },
     };
     return callKernel(op, [...inputs, ...captured])[0]!;

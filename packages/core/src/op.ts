@@ -34,6 +34,8 @@ export type TestDomain = {
   dtypes?: readonly DType[];
   /** NaN and infinite arguments give bit-equal classes of results on every device. Default true. */
   nanSafe?: boolean;
+  /** Finite arguments for which the accuracy holds, where that is not all of them. */
+  within?: (...args: number[]) => boolean;
   /** Second argument-dependent points where the derivative does not exist are avoided by this filter. */
   smoothAt?: (...args: number[]) => boolean;
 };

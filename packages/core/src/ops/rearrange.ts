@@ -30,6 +30,8 @@ function parse(pattern: string): Pattern {
   const [from, to] = [names(left), names(right)];
   const repeated = [from, to].some((list) => list.some((name, i) => name === list[i - 1]));
   if (repeated) throw malformed(pattern, "names an axis twice on one side");
+  if (left.some((axis) => axis.length > 1 && axis.includes(REST)))
+    throw malformed(pattern, "has ... in parentheses on the left");
   if (from.join(" ") !== to.join(" ")) throw malformed(pattern, "does not name the same axes on both sides");
   found = { left, right };
   patterns.set(pattern, found);
@@ -41,9 +43,9 @@ function parseSide(pattern: string, side: string): Axis[] {
   const rest = side.replace(/\.\.\.|…|\(([^()]*)\)|[A-Za-z_]\w*|1|\s+/g, (token, group: string | undefined) => {
     if (group !== undefined) {
       const names = group.trim() === "" ? [] : group.trim().split(/\s+/);
-      if (names.some((name) => !/^([A-Za-z_]\w*|1)$/.test(name)))
+      if (names.some((name) => !/^([A-Za-z_]\w*|1|\.\.\.|…)$/.test(name)))
         throw malformed(pattern, `cannot be read at "(${group})"`);
-      axes.push(names.filter((name) => name !== "1"));
+      axes.push(names.filter((name) => name !== "1").map((name) => (name === "..." ? REST : name)));
     } else if (token === "..." || token === REST) axes.push([REST]);
     else if (token === "1") axes.push([]);
     else if (token.trim() !== "") axes.push([token]);

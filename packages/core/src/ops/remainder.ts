@@ -34,7 +34,7 @@ export const remOp: ElementwiseOp = defineBinary({
     const first = m.sub(m.sub(m.sub(m.sub(x, m.mul(q1, y1)), m.mul(q1, y2)), m.mul(q2, y1)), m.mul(q2, y2));
     const low = m.where(m.lt(first, 0), m.add(first, y), first);
     const r = m.where(m.le(y, low), m.sub(low, y), low);
-    return m.where(m.eq(y, Number.POSITIVE_INFINITY), a, m.withSign(r, a));
+    return m.where(m.and(m.eq(y, Number.POSITIVE_INFINITY), m.lt(x, Number.POSITIVE_INFINITY)), a, m.withSign(r, a));
   }),
   vjp: ({ dy: [dy], inputs: [a, b] }) => [dy!, dy!.mul(a!.div(b!).trunc()).neg()],
   test: {
@@ -46,6 +46,7 @@ export const remOp: ElementwiseOp = defineBinary({
     absolute: 1e-5,
     dtypes: ["f32", "i32", "u32"],
     nanSafe: false,
+    within: (a, b) => Math.abs(a / b) < 2 ** 24 && Math.abs(a) > 1e-30,
     smoothAt: (a, b) => Math.abs(a % b) > 0.05 && Math.abs(b) - Math.abs(a % b) > 0.05,
   },
   cost: 8,

@@ -5,7 +5,8 @@ import { axisOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, maximum, minimum, mul } from "./arithmetic.ts";
 import { bitAnd } from "./bits.ts";
-import { maxOp, minOp, prodOp, sumOp } from "./reduce.ts";
+import { triangle } from "./mask.ts";
+import { maxOp, minOp, prodOp, reduce, sumOp } from "./reduce.ts";
 import { scatterAdd } from "./scatter.ts";
 import { iota } from "./source.ts";
 import { flip, pad, slice } from "./view.ts";
@@ -44,24 +45,23 @@ export const scanOp: KernelOp = {
     }
     return [out];
   },
-  /** log₂ N steps, each of which joins every element with one twice as far away (Hillis and Steele 1986). */
   reference([x], attributes) {
     const { combine, reverse, exclusive } = attributes as ScanAttributes;
+    const y = inclusive(reverse ? flip(x!, [1]) : x!, folds[combine]);
     const n = x!.shape[1]!;
-    const { op, join } = folds[combine];
-    const shifted = (y: Tensor, by: number): Tensor =>
-      pad(
-        slice(y, null, [0, Math.max(0, n - by)]),
-        [
-          [0, 0],
-          [Math.min(by, n), 0],
-        ],
-        op.identity(y.dtype),
-      );
-    let y = reverse ? flip(x!, [1]) : x!;
-    for (let step = 1; step < n; step *= 2) y = join(y, shifted(y, step));
-    if (exclusive) y = shifted(y, 1);
-    return [reverse ? flip(y, [1]) : y];
+    const identity = folds[combine].op.identity(y.dtype);
+    const moved =
+      exclusive && n > 0
+        ? pad(
+            slice(y, null, [0, n - 1]),
+            [
+              [0, 0],
+              [1, 0],
+            ],
+            identity,
+          )
+        : y;
+    return [reverse ? flip(moved, [1]) : moved];
   },
   vjp({ dy: [dy], inputs: [x], outputs: [y], attributes }) {
     const { combine, reverse, exclusive } = attributes as ScanAttributes;
@@ -90,6 +90,40 @@ export const scanOp: KernelOp = {
   },
   test: { ulp: 32, dtypes: ["f32", "i32", "u32"] },
 };
+
+/** Elements that are joined directly; longer rows go by blocks. */
+const BLOCK = 32;
+
+/** Each element with all before it: inside blocks by masked reductions, then each block with the total of those before. */
+function inclusive(x: Tensor, fold: (typeof folds)[Fold]): Tensor {
+  const { op, join } = fold;
+  const [rows, n] = x.dims(2);
+  const identity = op.identity(x.dtype);
+  if (n <= BLOCK) {
+    const upTo = triangle(n, n).expand([rows, n, n]);
+    return reduce(op, upTo.where(x.reshape([rows, 1, n]), identity), 2);
+  }
+  const blocks = Math.ceil(n / BLOCK);
+  const padded = pad(
+    x,
+    [
+      [0, 0],
+      [0, blocks * BLOCK - n],
+    ],
+    identity,
+  );
+  const inside = inclusive(padded.reshape([rows * blocks, BLOCK]), fold).reshape([rows, blocks, BLOCK]);
+  const totals = inclusive(reduce(op, padded.reshape([rows, blocks, BLOCK]), 2), fold);
+  const before = pad(
+    slice(totals, null, [0, blocks - 1]),
+    [
+      [0, 0],
+      [1, 0],
+    ],
+    identity,
+  ).reshape([rows, blocks, 1]);
+  return slice(join(inside, before).reshape([rows, blocks * BLOCK]), null, [0, n]);
+}
 
 function scanRows(x: Tensor, attributes: ScanAttributes): Tensor {
   return callKernel(scanOp, [x], attributes)[0]!;

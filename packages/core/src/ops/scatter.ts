@@ -71,7 +71,20 @@ export const scatterOp: KernelOp = {
     const rowsOf = (x: Tensor): Tensor => inside.where(take(x, ids!.clamp(0, Math.max(0, rows - 1))), 0);
     if (combine === "add") return [null, rowsOf(dy!), base ? dy! : null];
     if (combine === "mul") {
-      return [null, rowsOf(dy!.mul(y!)).div(updates!), base ? dy!.mul(y!).div(base) : null];
+      // The product of the others: of the elements that are not 0, and 0 where another one is.
+      const [u0, b0] = [updates!.eq(0), (base ?? y!).eq(0)];
+      const whole = scatterRows(base ? b0.where(1, base) : fill(1, y!.shape, y!.dtype), ids!, u0.where(1, updates!), {
+        combine,
+      });
+      const start = base ? b0.cast("i32") : zeros(y!.shape, "i32");
+      const zeroCount = scatterRows(start, ids!, u0.cast("i32"), { combine: "add" });
+      const others = (x: Tensor, isZero: Tensor, product: Tensor, zeros: Tensor): Tensor =>
+        zeros.eq(isZero.cast("i32")).where(product.div(isZero.where(1, x)), 0);
+      return [
+        null,
+        rowsOf(dy!).mul(others(updates!, u0, rowsOf(whole), rowsOf(zeroCount))),
+        base ? dy!.mul(others(base, b0, whole, zeroCount)) : null,
+      ];
     }
     if (combine === "set") {
       const count = ids!.shape[0]!;
