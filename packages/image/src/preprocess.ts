@@ -5,8 +5,17 @@ import type { Preprocessor } from "./preprocessor.ts";
 import { type ImageSource, type ReadOptions, readImage } from "./read-image.ts";
 
 /**
+ * Files are read as Hugging Face's `load_image` does: turned upright by EXIF, then Pillow's `convert("RGB")`, which
+ * clips 16-bit grey. The processor itself never looks at EXIF: decoded pixels are taken as they are.
+ */
+export function readForModel(image: ImageSource, options: ReadOptions = {}): Promise<Image> {
+  return readImage(image, { parity: "pillow", orientation: "apply", ...options });
+}
+
+/**
  * Model input of one image, equal to what the reference processor makes of the same decoded pixels.
- * @param image decoded pixels, or anything that `readImage` reads
+ * @param image decoded pixels, or anything that `readImage` reads: files as `load_image` of Hugging Face reads them,
+ *   upright and with 16-bit grey clipped
  * @returns Tensor [3 H W], f32
  */
 export async function preprocess(
@@ -14,7 +23,7 @@ export async function preprocess(
   preprocessor: Preprocessor,
   options: ReadOptions = {},
 ): Promise<Tensor> {
-  const { data, shape } = preprocessPixels(await readImage(image, options), preprocessor);
+  const { data, shape } = preprocessPixels(await readForModel(image, options), preprocessor);
   return fromHost(data, shape, "f32");
 }
 
@@ -41,7 +50,7 @@ export async function preprocessBatch(
   const worker = async (): Promise<void> => {
     while (next < images.length) {
       const index = next++;
-      const pixels = preprocessPixels(await readImage(images[index]!, options), preprocessor);
+      const pixels = preprocessPixels(await readForModel(images[index]!, options), preprocessor);
       if (batch === undefined) {
         shape = pixels.shape;
         batch = new Float32Array(images.length * pixels.data.length);

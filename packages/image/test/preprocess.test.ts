@@ -13,7 +13,7 @@ import { resampleModule } from "../src/resample-wasm.ts";
 import { resize, resizeRegion } from "../src/resize.ts";
 import { resizeFloat } from "../src/resize-float.ts";
 import { targetSize } from "../src/target-size.ts";
-import { caught, fixture } from "./files.ts";
+import { caught, fixture, png } from "./files.ts";
 import { bytesOf, source } from "./source.ts";
 
 describe("preprocess", () => {
@@ -22,6 +22,17 @@ describe("preprocess", () => {
     expect([...tensor.shape, tensor.dtype]).toEqual([3, 224, 224, "f32"]);
     const same = preprocessPixels(source(30, 20, 3, 1), siglipPreprocessor);
     expect(await (await preprocess(source(30, 20, 3, 1), siglipPreprocessor)).data()).toEqual(same.data);
+  });
+
+  it("reads files as load_image of Hugging Face does: upright, 16-bit grey clipped", async () => {
+    const identity: Preprocessor = { filter: "box" };
+    const turned = await preprocess(fixture("exif-jpeg-6"), identity);
+    expect([...turned.shape]).toEqual([3, 24, 16]);
+    expect([...(await preprocess(fixture("exif-jpeg-6"), identity, { orientation: "ignore" })).shape]).toEqual([
+      3, 16, 24,
+    ]);
+    const deep = png(1, 1, { bits: 16, color: 0, rows: Buffer.from([0, 1, 0]) });
+    expect([...(await (await preprocess(deep, identity)).data())]).toEqual([255, 255, 255]);
   });
 
   it("of a batch equals each image alone", async () => {

@@ -2,10 +2,10 @@ import { fromHost, type Tensor, VlmError } from "@vlm/core";
 import type { Augment } from "../augment/augment.ts";
 import type { PixelArray } from "../pixel-array.ts";
 import { builtin } from "../platform.ts";
-import { checkSameShape } from "../preprocess.ts";
+import { checkSameShape, readForModel } from "../preprocess.ts";
 import { preprocessPixels } from "../preprocess-pixels.ts";
 import { clipPreprocessor, type Preprocessor } from "../preprocessor.ts";
-import { type ImageSource, type ReadOptions, readImage } from "../read-image.ts";
+import type { ImageSource, ReadOptions } from "../read-image.ts";
 import { type DataOptions, DataSet, dataError } from "./data-set.ts";
 import { type Columns, checkCaption, type ImageCaption, listFolder, readPairs, type Skip } from "./pair-sources.ts";
 
@@ -31,7 +31,7 @@ export type ImageCaptionOptions<Tokens> = DataOptions & {
   augment?: Augment;
   /** Makes `batch.tokens` of the captions. */
   tokenize?: (captions: string[]) => Tokens;
-  /** How pictures are read. */
+  /** How pictures are read, where that is to differ from `preprocess`. */
   read?: ReadOptions;
   /** Columns of a table, where their names are not the usual ones. */
   columns?: Columns;
@@ -59,7 +59,7 @@ export function imageCaptions<Tokens = undefined>(
       items: ({ skip }) => listPairs(source, options, skip),
       name: (item) => item.id,
       load: async (item, { key }) => {
-        const image = await readImage(item.image, { ...read, ...(signal && { signal }) });
+        const image = await readForModel(item.image, { ...read, ...(signal && { signal }) });
         const pixels = preprocessPixels(augment === undefined ? image : augment(image, key), preprocessor);
         return { id: item.id, pixels, caption: item.caption };
       },

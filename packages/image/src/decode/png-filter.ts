@@ -35,53 +35,58 @@ export function unfilter(
   where: string,
 ): Uint8Array {
   const out = new Uint8Array(height * line);
+  // Above the first row and left of the first pixel all bytes count as 0.
+  let above: Uint8Array = new Uint8Array(line);
   for (let y = 0; y < height; y++) {
     const source = from + y * (line + 1);
     const kind = raw[source]!;
-    const to = y * line;
     const row = raw.subarray(source + 1, source + 1 + line);
-    if (kind === 0) out.set(row, to);
-    else if (kind === 1) sub(row, out, to, line, pixelBytes);
-    else if (kind === 2) up(row, out, to, line, y);
-    else if (kind === 3) average(row, out, to, line, pixelBytes, y);
-    else if (kind === 4) paeth(row, out, to, line, pixelBytes, y);
-    else {
+    const to = out.subarray(y * line, (y + 1) * line);
+    if (kind > 4) {
       throw decodeError("IM_CORRUPT", {
         what: `the PNG is damaged: row ${y} has filter ${kind}, there are 0 to 4`,
         where,
         hint: "download or copy the file again",
       });
     }
+    FILTERS[kind]!(row, above, to, Math.min(pixelBytes, line));
+    above = to;
   }
   return out;
 }
 
-function sub(row: Uint8Array, out: Uint8Array, to: number, line: number, step: number): void {
-  for (let i = 0; i < line; i++) out[to + i] = row[i]! + (i >= step ? out[to + i - step]! : 0);
-}
+type RowFilter = (row: Uint8Array, above: Uint8Array, to: Uint8Array, step: number) => void;
 
-function up(row: Uint8Array, out: Uint8Array, to: number, line: number, y: number): void {
-  if (y === 0) out.set(row, to);
-  else for (let i = 0; i < line; i++) out[to + i] = row[i]! + out[to + i - line]!;
-}
+const none: RowFilter = (row, _, to) => to.set(row);
 
-function average(row: Uint8Array, out: Uint8Array, to: number, line: number, step: number, y: number): void {
-  for (let i = 0; i < line; i++) {
-    const left = i >= step ? out[to + i - step]! : 0;
-    const above = y > 0 ? out[to + i - line]! : 0;
-    out[to + i] = row[i]! + ((left + above) >> 1);
+const sub: RowFilter = (row, _, to, step) => {
+  for (let i = 0; i < step; i++) to[i] = row[i]!;
+  for (let i = step; i < to.length; i++) to[i] = row[i]! + to[i - step]!;
+};
+
+const up: RowFilter = (row, above, to) => {
+  for (let i = 0; i < to.length; i++) to[i] = row[i]! + above[i]!;
+};
+
+const average: RowFilter = (row, above, to, step) => {
+  for (let i = 0; i < step; i++) to[i] = row[i]! + (above[i]! >> 1);
+  for (let i = step; i < to.length; i++) to[i] = row[i]! + ((to[i - step]! + above[i]!) >> 1);
+};
+
+/** Predicts by whichever of left, above and corner is nearest to left + above - corner. */
+const paeth: RowFilter = (row, above, to, step) => {
+  for (let i = 0; i < step; i++) to[i] = row[i]! + above[i]!;
+  for (let i = step; i < to.length; i++) {
+    const left = to[i - step]!;
+    const high = above[i]!;
+    const corner = above[i - step]!;
+    // The three distances, with the estimate cancelled out.
+    const toLeft = Math.abs(high - corner);
+    const toHigh = Math.abs(left - corner);
+    const toCorner = Math.abs(left + high - 2 * corner);
+    const nearest = toLeft <= toHigh && toLeft <= toCorner ? left : toHigh <= toCorner ? high : corner;
+    to[i] = row[i]! + nearest;
   }
-}
+};
 
-function paeth(row: Uint8Array, out: Uint8Array, to: number, line: number, step: number, y: number): void {
-  for (let i = 0; i < line; i++) {
-    const left = i >= step ? out[to + i - step]! : 0;
-    const above = y > 0 ? out[to + i - line]! : 0;
-    const corner = i >= step && y > 0 ? out[to + i - line - step]! : 0;
-    const estimate = left + above - corner;
-    const a = Math.abs(estimate - left);
-    const b = Math.abs(estimate - above);
-    const c = Math.abs(estimate - corner);
-    out[to + i] = row[i]! + (a <= b && a <= c ? left : b <= c ? above : corner);
-  }
-}
+const FILTERS: readonly RowFilter[] = [none, sub, up, average, paeth];

@@ -41,11 +41,13 @@ export async function decodePng(bytes: Uint8Array, where: string, partial: boole
   }
   const raw = flat.length < expected ? extended(flat, expected) : flat;
   const pixelBytes = Math.max(1, (samples * header.bits) >> 3);
+  if (header.bits === 8 && !header.interlaced) {
+    return colors(unfilter(raw, 0, header.height, lineBytes(header.width), pixelBytes, where), header, samples, chunks);
+  }
   const values = new (header.bits === 16 ? Uint16Array : Uint8Array)(header.width * header.height * samples);
   let at = 0;
   for (const pass of passes) {
     const line = lineBytes(pass.width);
-    if (pass.width === 0 || pass.height === 0) continue;
     const rows = unfilter(raw, at, pass.height, line, pixelBytes, where);
     at += pass.height * (1 + line);
     spread(rows, line, pass, header, samples, values);
@@ -122,10 +124,6 @@ function spread(
 ): void {
   const mask = 2 ** bits - 1;
   const perLine = pass.width * samples;
-  if (bits === 8 && pass.stepX === 1 && pass.stepY === 1) {
-    values.set(rows);
-    return;
-  }
   for (let y = 0; y < pass.height; y++) {
     const rowStart = (pass.top + y * pass.stepY) * width;
     for (let i = 0; i < perLine; i++) {
