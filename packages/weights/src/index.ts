@@ -9,6 +9,7 @@ export {
   readLatestCheckpoint,
 } from "./checkpoint/read-checkpoint.ts";
 export type { CheckpointFiles } from "./checkpoint/write-checkpoint.ts";
+export { ConfigReader } from "./json/config-reader.ts";
 export type { JsonValue } from "./json/json-scanner.ts";
 export { parseJson, type ReadJsonOptions, readJson } from "./json/read-json.ts";
 export {

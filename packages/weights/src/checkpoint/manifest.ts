@@ -41,6 +41,7 @@ export async function verify(folder: OutputFolder, name: string, signal?: AbortS
   const manifest = await readManifest(folder, name, where);
   for (const [file, { size, sha256 }] of Object.entries(manifest.files)) {
     const source = await folder.open(`${name}/${file}`).catch((cause) => {
+      if (!isAbsent(cause)) throw cause;
       throw checkpointError("CK_MISSING", `${file} cannot be opened`, where, { cause });
     });
     try {
@@ -73,7 +74,8 @@ async function readManifest(folder: OutputFolder, name: string, where: string): 
       await source.close?.();
     }
   } catch (cause) {
-    if (!isVlmError(cause)) throw cause;
+    const unreadable = isVlmError(cause) && (isAbsent(cause) || cause.name !== "StorageError");
+    if (!unreadable) throw cause;
     throw checkpointError("CK_MANIFEST", `${MANIFEST} cannot be read: the checkpoint is not complete`, where, {
       cause,
     });
@@ -102,3 +104,5 @@ async function readManifest(folder: OutputFolder, name: string, where: string): 
   if (!sound) throw checkpointError("CK_MANIFEST", `${MANIFEST} does not describe this checkpoint`, where);
   return manifest as Manifest;
 }
+
+const isAbsent = (error: unknown): boolean => isVlmError(error) && ["ENOENT", "ENOTDIR"].includes(error.code);

@@ -27,6 +27,13 @@ export function systemCode(error: unknown): string {
   return typeof code === "string" ? code : String(name ?? "UNKNOWN");
 }
 
+/** True for what a file system throws: errors of Node with a code, and DOM exceptions but `AbortError`. */
+function isSystemError(error: unknown): error is Error {
+  if (!(error instanceof Error) || isVlmError(error) || error.name === "AbortError") return false;
+  const isDom = typeof DOMException !== "undefined" && error instanceof DOMException;
+  return isDom || /^E[A-Z0-9]+$/.test(systemCode(error)) || Object.hasOwn(REASONS, systemCode(error));
+}
+
 /** A file system error as a `StorageError` whose code is the system's; what is no such error passes unchanged. */
 export function storageError(
   cause: unknown,
@@ -34,7 +41,7 @@ export function storageError(
   where: string,
   details: Record<string, unknown> = {},
 ): unknown {
-  if (isVlmError(cause) || !(cause instanceof Error) || cause.name === "AbortError") return cause;
+  if (!isSystemError(cause)) return cause;
   const code = systemCode(cause);
   const [what, hint, recoverable] = REASONS[code] ?? [cause.message, undefined, false];
   const shortage = typeof details.needed === "number" ? ` (${details.needed} bytes needed${free(details.free)})` : "";
