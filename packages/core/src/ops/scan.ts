@@ -1,4 +1,5 @@
 /** Running sums, products and extrema. */
+import { scanWasm } from "../backends/wasm/kernels/scan.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp, ReduceOp } from "../op.ts";
 import { axisOf } from "../shape.ts";
@@ -28,6 +29,7 @@ const folds: Record<
 export const scanOp: KernelOp = {
   kind: "kernel",
   name: "scan",
+  wasm: scanWasm,
   outputs: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
   eval([x], attributes) {
     const { combine, reverse, exclusive } = attributes as ScanAttributes;

@@ -1,4 +1,5 @@
 /** Writing by index. */
+import { scatterWasm } from "../backends/wasm/kernels/scatter.ts";
 import type { DType } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import { callKernel } from "../graph/kernel.ts";
@@ -33,6 +34,7 @@ type ScatterAttributes = { rows: number; combine: Combine };
 export const scatterOp: KernelOp = {
   kind: "kernel",
   name: "scatter",
+  wasm: scatterWasm,
   outputs: ([, updates], { rows }) => [{ shape: [rows as number, updates!.shape[1]!], dtype: updates!.dtype }],
   eval(inputs, attributes) {
     const { rows, combine } = attributes as ScatterAttributes;

@@ -1,4 +1,5 @@
 /** Sorting, and what follows from it. */
+import { sortWasm } from "../backends/wasm/kernels/sort.ts";
 import { isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp } from "../op.ts";
@@ -16,6 +17,7 @@ import { gather } from "./take.ts";
 export const sortOp: KernelOp = {
   kind: "kernel",
   name: "sort",
+  wasm: sortWasm,
   outputs: ([x]) => [
     { shape: x!.shape, dtype: x!.dtype },
     { shape: x!.shape, dtype: "i32" },

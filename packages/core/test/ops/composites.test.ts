@@ -1,7 +1,12 @@
 /** Composite ops and kernels: every device against the reference, and gradients of both orders. */
 import { describe, expect, test } from "vitest";
 import { type DType, isFloat } from "../../src/dtype.ts";
+import { callKernel } from "../../src/graph/kernel.ts";
 import { type DeviceName, realize, type Tensor, useDevice } from "../../src/index.ts";
+import type { Attributes, KernelOp } from "../../src/op.ts";
+import { scanOp } from "../../src/ops/scan.ts";
+import { scatterOp } from "../../src/ops/scatter.ts";
+import { sortOp } from "../../src/ops/sort.ts";
 import { CASES, type Input, type OpCase } from "./cases.ts";
 import {
   epsilon,
@@ -95,6 +100,53 @@ describe("gradients of composites", () => {
     await gradcheck(name, loss, points);
     if ((each.orders ?? 2) === 2)
       await gradcheck(`${name}, second order`, gradientLoss(loss, 11), points, { tolerance: 5e-4 });
+  });
+});
+
+describe.each(["js", ...OTHERS] as DeviceName[])("references of kernels on %s", (device) => {
+  const next = sequence(5);
+  const rows = numbers(next, "f32", 3 * 70, -2, 2).map((v) => Math.round(v * 4) / 4);
+  const x = (n: number): Tensor => make(rows.slice(0, 3 * n), [3, n], "f32");
+  const ids = (): Tensor => make([1, 3, 1, 7, 0, -1, 3], [7], "i32");
+  const updates = (): Tensor => make(rows.slice(0, 14), [7, 2], "f32");
+  const base = (): Tensor => make(rows.slice(20, 30), [5, 2], "f32");
+  const flags = [false, true];
+  const folds = ["add", "max", "min", "mul"] as const;
+  const calls: [string, KernelOp, () => Tensor[], Attributes][] = [
+    ...folds.flatMap((combine) =>
+      flags.flatMap((reverse) =>
+        flags.flatMap((exclusive) =>
+          [1, 5, 70].map((n): [string, KernelOp, () => Tensor[], Attributes] => {
+            const scaled = () => [combine === "mul" ? x(n).mul(0.25).add(1) : x(n)];
+            return [`scan ${combine} ${n} ${reverse} ${exclusive}`, scanOp, scaled, { combine, reverse, exclusive }];
+          }),
+        ),
+      ),
+    ),
+    ...flags.map((descending): [string, KernelOp, () => Tensor[], Attributes] => [
+      `sort ${descending}`,
+      sortOp,
+      () => [x(70)],
+      { descending },
+    ]),
+    ...(["set", ...folds] as const).map((combine): [string, KernelOp, () => Tensor[], Attributes] => [
+      `scatter ${combine}`,
+      scatterOp,
+      () => [ids(), updates(), base()],
+      { rows: 5, combine },
+    ]),
+  ];
+  test("scan, sort and scatter are what their definitions say", async () => {
+    const want = await onDevice("js", () =>
+      calls.flatMap(([, op, inputs, attributes]) => [...callKernel(op, inputs(), attributes)]),
+    );
+    const got = await onDevice(device, () =>
+      calls.flatMap(([, op, inputs, attributes]) => [...op.reference!(inputs(), attributes)]),
+    );
+    const names = calls.flatMap(([name, op]) => (op === sortOp ? [`${name} values`, `${name} indices`] : [name]));
+    names.forEach((name, i) => {
+      expectNear(got[i]!, want[i]!, "f32", { ulp: 64, absolute: 1e-5 }, name);
+    });
   });
 });
 
