@@ -59,9 +59,16 @@ type RowFilter = (row: Uint8Array, above: Uint8Array, to: Uint8Array, step: numb
 
 const none: RowFilter = (row, _, to) => to.set(row);
 
+// Sub, average and Paeth go through one channel at a time, so that the pixel to the left stays in a register.
 const sub: RowFilter = (row, _, to, step) => {
-  for (let i = 0; i < step; i++) to[i] = row[i]!;
-  for (let i = step; i < to.length; i++) to[i] = row[i]! + to[i - step]!;
+  const length = to.length;
+  for (let c = 0; c < step; c++) {
+    let left = 0;
+    for (let i = c; i < length; i += step) {
+      left = (row[i]! + left) & 255;
+      to[i] = left;
+    }
+  }
 };
 
 const up: RowFilter = (row, above, to) => {
@@ -69,23 +76,40 @@ const up: RowFilter = (row, above, to) => {
 };
 
 const average: RowFilter = (row, above, to, step) => {
-  for (let i = 0; i < step; i++) to[i] = row[i]! + (above[i]! >> 1);
-  for (let i = step; i < to.length; i++) to[i] = row[i]! + ((to[i - step]! + above[i]!) >> 1);
+  const length = to.length;
+  for (let c = 0; c < step; c++) {
+    let left = 0;
+    for (let i = c; i < length; i += step) {
+      left = (row[i]! + ((left + above[i]!) >> 1)) & 255;
+      to[i] = left;
+    }
+  }
 };
 
-/** Predicts by whichever of left, above and corner is nearest to left + above - corner. */
+/**
+ * Predicts by whichever of left, above and corner is nearest to left + above - corner. Without branches: photographs
+ * decide it at random, and a wrongly predicted branch costs more than the whole sum.
+ */
 const paeth: RowFilter = (row, above, to, step) => {
   for (let i = 0; i < step; i++) to[i] = row[i]! + above[i]!;
-  for (let i = step; i < to.length; i++) {
-    const left = to[i - step]!;
-    const high = above[i]!;
-    const corner = above[i - step]!;
-    // The three distances, with the estimate cancelled out.
-    const toLeft = Math.abs(high - corner);
-    const toHigh = Math.abs(left - corner);
-    const toCorner = Math.abs(left + high - 2 * corner);
-    const nearest = toLeft <= toHigh && toLeft <= toCorner ? left : toHigh <= toCorner ? high : corner;
-    to[i] = row[i]! + nearest;
+  const length = to.length;
+  for (let c = 0; c < step; c++) {
+    let left = to[c]!;
+    let corner = above[c]!;
+    for (let i = c + step; i < length; i += step) {
+      const high = above[i]!;
+      // The three distances, with the estimate cancelled out.
+      const toLeft = Math.abs(high - corner);
+      const toHigh = Math.abs(left - corner);
+      const toCorner = Math.abs(left + high - 2 * corner);
+      // Masks of all ones where the comparison holds.
+      const other = ((toHigh - toLeft) | (toCorner - toLeft)) >> 31;
+      const cornerWins = (toCorner - toHigh) >> 31;
+      const second = high + ((corner - high) & cornerWins);
+      left = (row[i]! + left + ((second - left) & other)) & 255;
+      corner = high;
+      to[i] = left;
+    }
   }
 };
 
