@@ -11,7 +11,7 @@ export {
 export type { CheckpointFiles } from "./checkpoint/write-checkpoint.ts";
 export { ConfigReader } from "./json/config-reader.ts";
 export type { JsonValue } from "./json/json-scanner.ts";
-export { parseJson, type ReadJsonOptions, readJson } from "./json/read-json.ts";
+export { parseJson, type ReadJsonOptions, readJson, readJsonIfThere } from "./json/read-json.ts";
 export {
   type ConcatOptions,
   concat,
@@ -35,7 +35,7 @@ export type { StoredDType } from "./safetensors/stored-dtype.ts";
 export type { TensorContent, TensorLike } from "./safetensors/tensor-content.ts";
 export type { TensorStore } from "./safetensors/tensor-store.ts";
 export { type NamedTensors, safetensorsBytes } from "./safetensors/write-safetensors.ts";
-export type { ModelSource } from "./source/model-source.ts";
+export { type ModelSource, openIfThere } from "./source/model-source.ts";
 export { openSource, type SourceLike } from "./source/open-source.ts";
 export type { Progress, SourceOptions } from "./source/source-options.ts";
 export { memoryFolder } from "./store/memory-folder.ts";

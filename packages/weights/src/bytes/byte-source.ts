@@ -24,7 +24,8 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
     async read(begin, end, signal) {
       signal?.throwIfAborted();
       checkRange(name, begin, end, bytes.length);
-      return bytes.slice(begin, end) as Uint8Array<ArrayBuffer>;
+      // Not `bytes.slice`: that of a Node `Buffer` shares memory.
+      return new Uint8Array(bytes.subarray(begin, end));
     },
   };
 }

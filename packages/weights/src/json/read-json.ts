@@ -1,6 +1,6 @@
 import { VlmError } from "@vlm/core";
 import { bytesSource, readAll } from "../bytes/byte-source.ts";
-import type { ModelSource } from "../source/model-source.ts";
+import { type ModelSource, openIfThere } from "../source/model-source.ts";
 import { decodeUtf8 } from "./decode-utf8.ts";
 import { JsonScanner, type JsonValue } from "./json-scanner.ts";
 
@@ -44,4 +44,16 @@ export async function readJson(
   } finally {
     await file.close?.();
   }
+}
+
+/** Like `readJson`; undefined where there is no such file. */
+export async function readJsonIfThere(
+  source: ModelSource,
+  path: string,
+  options: ReadJsonOptions = {},
+): Promise<{ [key: string]: JsonValue } | undefined> {
+  const file = await openIfThere(source, path, options.signal);
+  if (!file) return undefined;
+  await file.close?.();
+  return readJson(source, path, options);
 }

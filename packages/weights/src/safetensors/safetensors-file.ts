@@ -32,7 +32,7 @@ export class SafetensorsFile implements TensorStore {
     if (size < 8)
       throw malformed("ST_TOO_SHORT", `the file is ${size} bytes, a header needs at least 8`, name, { size });
     const start = await source.read(0, Math.min(size, 8), signal);
-    const length = new DataView(start.buffer).getBigUint64(0, true);
+    const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
     const limit = Math.min(options.maxHeaderBytes ?? DEFAULT_HEADER_LIMIT, HARD_HEADER_LIMIT);
     if (length > BigInt(limit)) throw foreignFormat(start, name) ?? tooLarge(length, limit, name);
     if (length > BigInt(size - 8)) {

@@ -11,7 +11,7 @@ export function memoryFolder(name = "memory"): OutputFolder & { readonly files: 
     files,
     async write(path, content) {
       const parts: BlobPart[] = [];
-      for await (const chunk of content()) parts.push(chunk.slice() as BlobPart);
+      for await (const chunk of content()) parts.push(new Uint8Array(chunk));
       files.set(path, new Uint8Array(await new Blob(parts).arrayBuffer()));
     },
     async rename(from, to) {

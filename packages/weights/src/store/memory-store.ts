@@ -36,7 +36,7 @@ export function memoryStore(): Store {
           return part.validator;
         },
         async write(chunk) {
-          part.chunks.push(chunk.slice() as BlobPart);
+          part.chunks.push(new Uint8Array(chunk));
           part.size += chunk.length;
         },
         async reset(validator) {
