@@ -27,7 +27,7 @@ export type ResizeOptions = {
 };
 
 /** No side of a result may be longer than this. */
-export const MAX_SIDE = 65_535;
+const MAX_SIDE = 65_535;
 
 /** No side of an image to be resized may be longer than this: the filter's weights take memory with it. */
 const MAX_SOURCE_SIDE = 2 ** 20;
