@@ -52,13 +52,24 @@ def folder(package, name):
     return path
 
 
+def checkpoint_key(name):
+    """transformers 5 renames ViT's parameters in memory and saves them under the names that all checkpoints have."""
+    for new, old in (("vit.layers.", "vit.encoder.layer."), (".attention.q_proj.", ".attention.attention.query."),
+                     (".attention.k_proj.", ".attention.attention.key."), (".attention.v_proj.", ".attention.attention.value."),
+                     (".attention.o_proj.", ".attention.output.dense."), (".mlp.fc1.", ".intermediate.dense."),
+                     (".mlp.fc2.", ".output.dense.")):
+        if name.startswith("vit."):
+            name = name.replace(new, old)
+    return name
+
+
 def expected(path, model, tensors, loss):
     loss.backward()
     out = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
     out["loss"] = loss.detach().clone()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            out[f"grad.{name}"] = parameter.grad.contiguous().clone()
+            out[f"grad.{checkpoint_key(name)}"] = parameter.grad.contiguous().clone()
     save_file(out, path / "expected.safetensors")
     print(path.name, sum(f.stat().st_size for f in path.iterdir()) // 1024, "kB")
 

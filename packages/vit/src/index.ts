@@ -1,1 +1,24 @@
-export {};
+export {
+  activations,
+  clipVision,
+  huggingFaceBlocks,
+  huggingFaceViT,
+  openClipBlocks,
+  openClipVision,
+  siglipVision,
+  timmViT,
+  type ViTFormat,
+} from "./checkpoint.ts";
+export { createViT, loadViT, saveViT } from "./load.ts";
+export { resizePositions, sinCosPositions } from "./positions.ts";
+export {
+  AttentionPool,
+  ViT,
+  ViT_B16,
+  ViT_B32,
+  ViT_L16,
+  ViT_S16,
+  ViT_Ti16,
+  type ViTConfig,
+  viTSizes,
+} from "./vit.ts";

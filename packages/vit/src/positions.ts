@@ -1,4 +1,4 @@
-import { iota, resize, type Tensor, tensor, VlmError } from "@vlm/core";
+import { concat, resize, type Tensor, tensor, VlmError } from "@vlm/core";
 
 /**
  * The fixed table of MAE, I-JEPA and Qwen-VL: sines and cosines of column and row. The first half of the channels
@@ -46,13 +46,10 @@ export function resizePositions(
 ): Tensor {
   if (from[0] === to[0] && from[1] === to[1]) return table;
   const width = table.shape[1]!;
-  const grid = table
-    .slice([prefix])
-    .reshape([1, from[0], from[1], width])
-    .permute([0, 3, 1, 2]); // [1 D h w]
-  const resized = resize(grid, [to[0], to[1]], { mode: "bicubic" })
+  const grid = table.slice([prefix]).reshape([1, from[0], from[1], width]).permute([0, 3, 1, 2]); // [1 D h w]
+  const resized = resize(grid, [to[0], to[1]], { mode: "cubic" })
     .permute([0, 2, 3, 1])
     .reshape([to[0] * to[1], width]);
   if (prefix === 0) return resized;
-  return table.slice([0, prefix]).concat([resized], 0);
+  return concat([table.slice([0, prefix]), resized]);
 }

@@ -5,7 +5,7 @@
  *
  * B batch · H W pixels · P patch · N patches · T tokens (N, or N + 1 with a class token) · D width · K classes
  */
-import { currentContext, rearrange, type Tensor, VlmError } from "@vlm/core";
+import { concat, currentContext, rearrange, type Tensor, VlmError } from "@vlm/core";
 import {
   type Activation,
   Attention,
@@ -63,7 +63,7 @@ export type ViTConfig = {
 
 type Size = Pick<ViTConfig, "width" | "depth" | "heads"> & { mlpWidth?: number };
 
-/** Table 1 of the paper; Ti and S from Touvron et al. 2020 (DeiT), g and G from Zhai et al. 2021 and OpenCLIP. */
+/** Table 1 of the paper; Ti and S from Touvron et al. 2020 (DeiT), g and G from Zhai et al. 2021 and OpenCLIP, so400m from Alabdulmohsin et al. 2023. */
 export const viTSizes = {
   Ti: { width: 192, depth: 12, heads: 3 },
   S: { width: 384, depth: 12, heads: 6 },
@@ -72,6 +72,7 @@ export const viTSizes = {
   H: { width: 1280, depth: 32, heads: 16 },
   g: { width: 1408, depth: 40, heads: 16, mlpWidth: 6144 },
   bigG: { width: 1664, depth: 48, heads: 16, mlpWidth: 8192 },
+  so400m: { width: 1152, depth: 27, heads: 16, mlpWidth: 4304 },
 } satisfies Record<string, Size>;
 
 /** Table 1 of the paper, with ImageNet's 1000 classes: 86.6 M parameters. */
@@ -137,8 +138,7 @@ export class ViT extends Module {
     this.patch = new Linear(channels * P * P, width, { bias: config.patchBias ?? true, init: small });
     this.classToken = classToken ? new Parameter(small([1, 1, width], initialKey())) : null;
     const tokens = rows * columns + (classToken ? 1 : 0);
-    this.position =
-      config.positions === "sincos" ? null : new Parameter(small([tokens, width], initialKey()));
+    this.position = config.positions === "sincos" ? null : new Parameter(small([tokens, width], initialKey()));
     this.preNorm = config.preNorm ? new LayerNorm(width, { eps }) : null;
     this.blocks = repeat(depth, (i) => {
       const rate = depth > 1 ? (dropPath * i) / (depth - 1) : dropPath;
@@ -189,7 +189,7 @@ export class ViT extends Module {
     const whole = image.slice(null, null, [0, h * P], [0, w * P]);
     let x = rearrange(whole, "B c (h p) (w q) -> B (h w) (c p q)", { p: P, q: P }).pipe(this.patch); // [B N D]
     const D = this.width;
-    if (this.classToken) x = this.classToken.expand([B, 1, D]).concat([x], 1); // [B T D]
+    if (this.classToken) x = concat([this.classToken.expand([B, 1, D]), x], 1); // [B T D]
     return x.add(this.positionsFor(grid));
   }
 
@@ -197,7 +197,12 @@ export class ViT extends Module {
     const prefix = this.classToken ? 1 : 0;
     if (this.position) return resizePositions(this.position, this.grid(this.imageSize), grid, prefix);
     const table = sinCosPositions(grid, this.width);
-    return prefix ? table.pad([[1, 0], [0, 0]]) : table; // the class token has position zero
+    return prefix
+      ? table.pad([
+          [1, 0],
+          [0, 0],
+        ])
+      : table; // the class token has position zero
   }
 
   private pooled(tokens: Tensor): Tensor {

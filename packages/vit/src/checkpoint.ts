@@ -1,0 +1,344 @@
+/** The names of checkpoint families for our parameters and configuration. Left: ours. Right: theirs. */
+import type { Activation } from "@vlm/nn";
+import { type ConfigReader, concat, type Expression, type KeyRule, part, reshape } from "@vlm/weights";
+import { type ViTConfig, viTSizes } from "./vit.ts";
+
+/** A family of checkpoints of Vision Transformers. */
+export type ViTFormat = {
+  readonly name: string;
+  /** Our configuration from theirs. Throws `ArgumentError CONFIG_FIELD`. */
+  config(json: ConfigReader): ViTConfig;
+  /** The two-column table of names; `prefix` stands before theirs where the family says so. */
+  rows(config: ViTConfig, prefix?: string): readonly KeyRule[];
+  /** Their tensors that a plain ViT does not need. */
+  readonly ignore: readonly string[];
+  /** Other spellings of their keys. */
+  readonly aliases?: readonly (readonly [other: string, key: string])[];
+};
+
+/** Hugging Face's names of activations. */
+export const activations: Readonly<Record<string, Activation>> = {
+  gelu: "gelu",
+  gelu_new: "gelu-tanh",
+  gelu_pytorch_tanh: "gelu-tanh",
+  gelu_tanh: "gelu-tanh",
+  quick_gelu: "quick-gelu",
+  relu: "relu",
+  silu: "silu",
+  swish: "silu",
+};
+
+/** The patch embedding is a convolution in files: [D C P P]. */
+const asConvolution = (key: string, { channels = 3, patchSize }: ViTConfig): Expression =>
+  reshape(key, [-1, channels, patchSize, patchSize]);
+/** [D] in the file. */
+const asVector = (key: string): Expression => reshape(key, [-1]);
+/** [1 T D] in the file. */
+const asBatchOfOne = (key: string): Expression => reshape(key, ([tokens = 0, width = 0]) => [1, tokens, width]);
+
+/** `google/vit-base-patch16-224` and its kin: transformers' ViTModel and ViTForImageClassification. */
+export const huggingFaceViT: ViTFormat = {
+  name: "Hugging Face ViT",
+  config(json) {
+    const classifies = json.has("architectures") && JSON.stringify(json.json.architectures).includes("Classification");
+    const labels = json.has("id2label")
+      ? Object.keys(json.at("id2label").json).length
+      : json.size("num_labels", 2, { min: 0 });
+    json.only({ qkv_bias: true });
+    return {
+      ...transformerFields(json, { eps: 1e-12, activation: "gelu" }),
+      classes: classifies ? labels : 0,
+    };
+  },
+  rows: (config) => [
+    ["patch.weight", asConvolution("vit.embeddings.patch_embeddings.projection.weight", config)],
+    ["patch.bias", "vit.embeddings.patch_embeddings.projection.bias"],
+    ["classToken", "vit.embeddings.cls_token"],
+    ["position", asBatchOfOne("vit.embeddings.position_embeddings")],
+    ["blocks.{i}.norm1.*", "vit.encoder.layer.{i}.layernorm_before.*"],
+    [
+      "blocks.{i}.attention.qkv.*",
+      concat(
+        "vit.encoder.layer.{i}.attention.attention.query.*",
+        "vit.encoder.layer.{i}.attention.attention.key.*",
+        "vit.encoder.layer.{i}.attention.attention.value.*",
+      ),
+    ],
+    ["blocks.{i}.attention.out.*", "vit.encoder.layer.{i}.attention.output.dense.*"],
+    ["blocks.{i}.norm2.*", "vit.encoder.layer.{i}.layernorm_after.*"],
+    ["blocks.{i}.mlp.up.*", "vit.encoder.layer.{i}.intermediate.dense.*"],
+    ["blocks.{i}.mlp.down.*", "vit.encoder.layer.{i}.output.dense.*"],
+    ["norm.*", "vit.layernorm.*"],
+    ["head.*", "classifier.*"],
+  ],
+  ignore: ["vit.pooler.**", "vit.embeddings.mask_token"],
+  aliases: [
+    ["embeddings.**", "vit.embeddings.**"],
+    ["encoder.**", "vit.encoder.**"],
+    ["layernorm.**", "vit.layernorm.**"],
+    ["pooler.**", "vit.pooler.**"],
+  ],
+};
+
+/** The blocks of CLIP's and SigLIP's towers in transformers. */
+export const huggingFaceBlocks = (tower: string): readonly KeyRule[] => [
+  ["blocks.{i}.norm1.*", `${tower}.encoder.layers.{i}.layer_norm1.*`],
+  [
+    "blocks.{i}.attention.qkv.*",
+    concat(
+      `${tower}.encoder.layers.{i}.self_attn.q_proj.*`,
+      `${tower}.encoder.layers.{i}.self_attn.k_proj.*`,
+      `${tower}.encoder.layers.{i}.self_attn.v_proj.*`,
+    ),
+  ],
+  ["blocks.{i}.attention.out.*", `${tower}.encoder.layers.{i}.self_attn.out_proj.*`],
+  ["blocks.{i}.norm2.*", `${tower}.encoder.layers.{i}.layer_norm2.*`],
+  ["blocks.{i}.mlp.up.*", `${tower}.encoder.layers.{i}.mlp.fc1.*`],
+  ["blocks.{i}.mlp.down.*", `${tower}.encoder.layers.{i}.mlp.fc2.*`],
+];
+
+/** transformers 5 saves a tower of its own without the prefix. */
+const withoutTower: ViTFormat["aliases"] = ["embeddings", "encoder", "pre_layrnorm", "post_layernorm", "head"].map(
+  (name) => [`${name}.**`, `vision_model.${name}.**`] as const,
+);
+
+/** The image tower of `openai/clip-vit-base-patch32` and its kin: transformers' CLIPVisionModel. */
+export const clipVision: ViTFormat = {
+  name: "Hugging Face CLIP vision tower",
+  config: (json) => ({
+    ...transformerFields(json, { eps: 1e-5, activation: "quick_gelu", patchSize: 32 }),
+    preNorm: true,
+    finalNorm: "pooled",
+    patchBias: false,
+  }),
+  rows: (config) => [
+    ["patch.weight", asConvolution("vision_model.embeddings.patch_embedding.weight", config)],
+    ["classToken", asVector("vision_model.embeddings.class_embedding")],
+    ["position", "vision_model.embeddings.position_embedding.weight"],
+    ["preNorm.*", "vision_model.pre_layrnorm.*"], // sic
+    ...huggingFaceBlocks("vision_model"),
+    ["norm.*", "vision_model.post_layernorm.*"],
+  ],
+  ignore: ["vision_model.embeddings.position_ids", "text_model.**", "*_projection.weight", "logit_scale"],
+  aliases: withoutTower,
+};
+
+/** The image tower of `google/siglip-base-patch16-224` and its kin: transformers' SiglipVisionModel. */
+export const siglipVision: ViTFormat = {
+  name: "Hugging Face SigLIP vision tower",
+  config: (json) => {
+    json.only({ vision_use_head: true });
+    return {
+      ...transformerFields(json, { eps: 1e-6, activation: "gelu_pytorch_tanh" }),
+      pool: "map",
+      remainder: "crop",
+    };
+  },
+  rows: (config) => [
+    ["patch.weight", asConvolution("vision_model.embeddings.patch_embedding.weight", config)],
+    ["patch.bias", "vision_model.embeddings.patch_embedding.bias"],
+    ["position", "vision_model.embeddings.position_embedding.weight"],
+    ...huggingFaceBlocks("vision_model"),
+    ["norm.*", "vision_model.post_layernorm.*"],
+    ["pool.probe", "vision_model.head.probe"],
+    ["pool.attention.q.*", part("vision_model.head.attention.in_proj_*", 0, 3)],
+    [
+      "pool.attention.kv.*",
+      concat(part("vision_model.head.attention.in_proj_*", 1, 3), part("vision_model.head.attention.in_proj_*", 2, 3)),
+    ],
+    ["pool.attention.out.*", "vision_model.head.attention.out_proj.*"],
+    ["pool.norm.*", "vision_model.head.layernorm.*"],
+    ["pool.mlp.up.*", "vision_model.head.mlp.fc1.*"],
+    ["pool.mlp.down.*", "vision_model.head.mlp.fc2.*"],
+  ],
+  ignore: ["vision_model.embeddings.position_ids", "text_model.**", "logit_scale", "logit_bias"],
+  aliases: withoutTower,
+};
+
+/** The blocks of OpenAI's CLIP and of OpenCLIP. */
+export const openClipBlocks = (prefix: string): readonly KeyRule[] => [
+  ["blocks.{i}.norm1.*", `${prefix}resblocks.{i}.ln_1.*`],
+  ["blocks.{i}.attention.qkv.*", `${prefix}resblocks.{i}.attn.in_proj_*`],
+  ["blocks.{i}.attention.out.*", `${prefix}resblocks.{i}.attn.out_proj.*`],
+  ["blocks.{i}.norm2.*", `${prefix}resblocks.{i}.ln_2.*`],
+  ["blocks.{i}.mlp.up.*", `${prefix}resblocks.{i}.mlp.c_fc.*`],
+  ["blocks.{i}.mlp.down.*", `${prefix}resblocks.{i}.mlp.c_proj.*`],
+];
+
+/** The image tower of `open_clip_config.json`; `json` is its `model_cfg`. */
+export const openClipVision: ViTFormat = {
+  name: "OpenCLIP image tower",
+  config(json) {
+    const vision = json.at("vision_cfg");
+    vision.only({
+      ls_init_value: null,
+      attentional_pool: false,
+      block_type: "default",
+      qk_norm: false,
+      global_average_pool: false,
+    });
+    const width = vision.size("width", 768);
+    const pool = vision.choice("pool_type", { tok: "class", avg: "mean" } as const, "tok");
+    const afterPool = pool === "class" || vision.flag("final_ln_after_pool", false);
+    return {
+      imageSize: imageSize(vision, "image_size", 224),
+      patchSize: vision.size("patch_size", 16),
+      width,
+      depth: vision.size("layers", 12),
+      heads: headsOf(vision, "head_width", width),
+      mlpWidth: Math.floor(width * vision.number("mlp_ratio", 4)),
+      activation: json.flag("quick_gelu", false) ? "quick-gelu" : "gelu",
+      eps: vision.at("norm_kwargs", { optional: true }).number("eps", 1e-5),
+      pool,
+      classToken: true,
+      positions: vision.choice("pos_embed_type", { learnable: "learned", sin_cos_2d: "sincos" } as const, "learnable"),
+      preNorm: !vision.flag("no_ln_pre", false),
+      finalNorm: afterPool ? "pooled" : "tokens",
+      patchBias: false,
+      patchDropout: vision.number("patch_dropout", 0),
+    };
+  },
+  rows: (config) => [
+    ["patch.weight", asConvolution("visual.conv1.weight", config)],
+    ["classToken", asVector("visual.class_embedding")],
+    ["position", "visual.positional_embedding"],
+    ["preNorm.*", "visual.ln_pre.*"],
+    ...openClipBlocks("visual.transformer."),
+    ["norm.*", "visual.ln_post.*"],
+  ],
+  // Everything but the image tower, its projection, and a fixed table of positions.
+  ignore: [
+    "visual.proj", "text.**", "transformer.**", "token_embedding.weight", "positional_embedding", "ln_final.*",
+    "text_projection", "logit_scale", "logit_bias", "attn_mask",
+  ], // biome-ignore format: a list of names
+};
+
+/** timm's Vision Transformers: its own checkpoints, and those that OpenCLIP holds under `visual.trunk.`. */
+export const timmViT: ViTFormat = {
+  name: "timm ViT",
+  config(json) {
+    const named = fromArchitecture(json);
+    const args = json.at("model_args", { optional: true });
+    args.only({ qk_norm: false, init_values: null, no_embed_class: false, reg_tokens: 0, qkv_bias: true });
+    const pooling = { token: "class", avg: "mean", map: "map", "": "none" } as const;
+    const of = args.has("global_pool") ? args : json;
+    const pool = of.choice("global_pool", pooling, named.pool);
+    const preNorm = args.flag("pre_norm", named.preNorm);
+    const width = args.size("embed_dim", named.width);
+    return {
+      imageSize: imageSize(args, "img_size", named.imageSize),
+      patchSize: args.size("patch_size", named.patchSize),
+      width,
+      depth: args.size("depth", named.depth),
+      heads: args.size("num_heads", named.heads),
+      mlpWidth: args.has("mlp_ratio") ? Math.floor(width * args.number("mlp_ratio")) : (named.mlpWidth ?? 4 * width),
+      activation: args.choice("act_layer", activations, named.activation),
+      eps: preNorm ? 1e-5 : 1e-6,
+      pool,
+      classToken: args.flag("class_token", named.classToken),
+      preNorm,
+      finalNorm: args.flag("fc_norm", pool === "mean" && !named.tokenNorm) ? "pooled" : "tokens",
+      patchBias: !preNorm,
+      remainder: "crop",
+      classes: json.size("num_classes", 0, { min: 0 }),
+    };
+  },
+  rows: (config, prefix = "") => [
+    ["patch.weight", asConvolution(`${prefix}patch_embed.proj.weight`, config)],
+    ["patch.bias", `${prefix}patch_embed.proj.bias`],
+    ["classToken", `${prefix}cls_token`],
+    ["position", asBatchOfOne(`${prefix}pos_embed`)],
+    ["preNorm.*", `${prefix}norm_pre.*`],
+    ["blocks.{i}.norm1.*", `${prefix}blocks.{i}.norm1.*`],
+    ["blocks.{i}.attention.qkv.*", `${prefix}blocks.{i}.attn.qkv.*`],
+    ["blocks.{i}.attention.out.*", `${prefix}blocks.{i}.attn.proj.*`],
+    ["blocks.{i}.norm2.*", `${prefix}blocks.{i}.norm2.*`],
+    ["blocks.{i}.mlp.up.*", `${prefix}blocks.{i}.mlp.fc1.*`],
+    ["blocks.{i}.mlp.down.*", `${prefix}blocks.{i}.mlp.fc2.*`],
+    ["norm.*", config.finalNorm === "pooled" ? `${prefix}fc_norm.*` : `${prefix}norm.*`],
+    ["pool.probe", `${prefix}attn_pool.latent`],
+    ["pool.attention.q.*", `${prefix}attn_pool.q.*`],
+    ["pool.attention.kv.*", `${prefix}attn_pool.kv.*`],
+    ["pool.attention.out.*", `${prefix}attn_pool.proj.*`],
+    ["pool.norm.*", `${prefix}attn_pool.norm.*`],
+    ["pool.mlp.up.*", `${prefix}attn_pool.mlp.fc1.*`],
+    ["pool.mlp.down.*", `${prefix}attn_pool.mlp.fc2.*`],
+    ["head.*", `${prefix}head.*`],
+  ],
+  ignore: [],
+};
+
+/** The fields that transformers' configurations of vision towers share. */
+function transformerFields(
+  json: ConfigReader,
+  defaults: { eps: number; activation: string; patchSize?: number },
+): Omit<ViTConfig, "imageSize"> & { imageSize: ViTConfig["imageSize"] } {
+  const width = json.size("hidden_size", 768);
+  return {
+    imageSize: imageSize(json, "image_size", 224),
+    patchSize: json.size("patch_size", defaults.patchSize ?? 16),
+    width,
+    depth: json.size("num_hidden_layers", 12, { max: 1000 }),
+    heads: checkedHeads(json, "num_attention_heads", json.size("num_attention_heads", 12), width),
+    mlpWidth: json.size("intermediate_size", 3072),
+    channels: json.size("num_channels", 3, { max: 1000 }),
+    activation: json.choice("hidden_act", activations, defaults.activation),
+    eps: json.number("layer_norm_eps", defaults.eps),
+  };
+}
+
+function imageSize(json: ConfigReader, name: string, fallback: ViTConfig["imageSize"]): ViTConfig["imageSize"] {
+  if (!Array.isArray(json.json[name]))
+    return typeof fallback === "number" || json.has(name) ? json.size(name, fallback as number) : fallback;
+  const [height, width, ...more] = json.numbers(name);
+  if (height === undefined || width === undefined || more.length > 0)
+    throw json.wrong(name, "one size, or height and width");
+  return height === width ? height : [height, width];
+}
+
+function checkedHeads(json: ConfigReader, name: string, heads: number, width: number): number {
+  if (width % heads === 0) return heads;
+  throw json.wrong(name, `heads that share a width of ${width} evenly`);
+}
+
+function headsOf(json: ConfigReader, name: string, width: number): number {
+  const headWidth = json.size(name, 64);
+  if (width % headWidth === 0) return width / headWidth;
+  throw json.wrong(name, `a width of heads that divides ${width}`);
+}
+
+/** What timm's names of architectures say: `vit_base_patch16_siglip_224`. */
+const timmSizes: Readonly<Record<string, keyof typeof viTSizes>> = {
+  tiny: "Ti",
+  small: "S",
+  base: "B",
+  large: "L",
+  huge: "H",
+  giant: "g",
+  gigantic: "bigG",
+  so400m: "so400m",
+};
+
+function fromArchitecture(json: ConfigReader) {
+  const name = json.text("architecture", "").split(".")[0]!;
+  const found = /^vit_([a-z0-9]+)_patch(\d+)_((?:siglip|gap|clip|quickgelu)_)*(\d+)$/.exec(name);
+  const size = found && timmSizes[found[1]!];
+  const isFull = ["img_size", "patch_size", "embed_dim", "depth", "num_heads"].every((field) =>
+    json.at("model_args", { optional: true }).has(field),
+  );
+  if (!size && !isFull) throw json.wrong("architecture", "vit_SIZE_patchN_(siglip_)IMAGE, or all of it in model_args");
+  const has = (word: string): boolean => name.split("_").includes(word);
+  // Which of timm's SigLIPs were given the tanh form of GELU (timm/models/vision_transformer.py, 1.0).
+  const tanh = has("siglip") && /patch32|so400m_patch16|large_.*_512$/.test(name);
+  return {
+    ...viTSizes[size || "B"],
+    mlpWidth: (size && (viTSizes[size] as { mlpWidth?: number }).mlpWidth) || undefined,
+    imageSize: Number(found?.[4] ?? 224),
+    patchSize: Number(found?.[2] ?? 16),
+    activation: has("quickgelu") ? "quick_gelu" : tanh ? "gelu_tanh" : "gelu",
+    pool: has("gap") ? "avg" : has("siglip") ? "map" : "token",
+    classToken: !has("siglip"),
+    preNorm: has("clip"),
+    tokenNorm: has("gap"),
+  };
+}

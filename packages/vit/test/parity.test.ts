@@ -1,0 +1,53 @@
+import { crossEntropy, grad, realize, type Tensor, tensor, useDevice } from "@vlm/core";
+import { tap } from "@vlm/nn";
+import { beforeAll, describe, expect, it } from "vitest";
+import { loadViT } from "../src/index.ts";
+import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "./support/parity.ts";
+
+const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
+
+/** Our tap's path for each of the fixture's intermediates. */
+const intermediates: Record<string, Record<string, string>> = {
+  "hf-vit": { "hidden.1": "blocks.0", "hidden.2": "blocks.1", tokens: "norm", logits: "" },
+  "timm-vit": { tokens: "norm", logits: "" },
+  "timm-vit-mean": { tokens: "blocks.1", logits: "" },
+  "timm-vit-map": { tokens: "norm", logits: "" },
+};
+
+describe.each(parityDevices)("%s", (device) => {
+  beforeAll(() => useDevice(device));
+
+  describe.each(Object.keys(intermediates))("%s", (name) => {
+    const source = folder(name);
+
+    it("computes the same intermediates and outputs", async () => {
+      const [model, expected] = [await loadViT(source), await readExpected(source)];
+      const taps = tap(model, expected("pixels"));
+      for (const [theirs, ours] of Object.entries(intermediates[name]!)) {
+        expect([ours, (await relativeError(taps.get(ours)!, expected(theirs))) < 1e-5]).toEqual([ours, true]);
+      }
+    });
+
+    it("has the same loss and gradient of each parameter", async () => {
+      const [model, expected] = [await loadViT(source), await readExpected(source)];
+      const loss = crossEntropy(expected("pixels").pipe(model), tensor([1, 3], { dtype: "i32" }));
+      expect(await relativeError(loss, expected("loss"))).toBeLessThan(1e-5);
+      const theirs = await loadViT(await gradientCheckpoint(source, "model.safetensors"));
+      const parameters = model.namedParameters();
+      const gradients = grad(loss, [...parameters.values()]) as Tensor[];
+      await realize(...gradients);
+      let at = 0;
+      for (const path of parameters.keys()) {
+        const error = await relativeError(gradients[at++]!, theirs.namedParameters().get(path)!);
+        expect([path, error < 5e-5]).toEqual([path, true]);
+      }
+      expect(at).toBeGreaterThan(30);
+    });
+  });
+
+  it("interpolates positions for other sizes as transformers does", async () => {
+    const [model, expected] = [await loadViT(folder("hf-vit")), await readExpected(folder("hf-vit"))];
+    const logits = expected("pixels.larger").pipe(model);
+    expect(await relativeError(logits, expected("logits.larger"))).toBeLessThan(1e-5);
+  });
+});
