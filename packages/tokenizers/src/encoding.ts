@@ -90,15 +90,20 @@ function codePointIndex(text: string): Int32Array | undefined {
   return map;
 }
 
+/** Columns in one buffer: many small allocations cost more than the encoding of a short text. */
 export function emptyColumns(length: number): EncodingColumns {
-  return {
-    ids: new Int32Array(length),
-    offsets: new Int32Array(2 * length),
-    words: new Int32Array(length).fill(-1),
-    typeIds: new Uint8Array(length),
-    specialMask: new Uint8Array(length),
-    mask: new Uint8Array(length).fill(1),
+  const buffer = new ArrayBuffer(length * 19);
+  const columns = {
+    ids: new Int32Array(buffer, 0, length),
+    offsets: new Int32Array(buffer, 4 * length, 2 * length),
+    words: new Int32Array(buffer, 12 * length, length),
+    typeIds: new Uint8Array(buffer, 16 * length, length),
+    specialMask: new Uint8Array(buffer, 17 * length, length),
+    mask: new Uint8Array(buffer, 18 * length, length),
   };
+  columns.words.fill(-1);
+  columns.mask.fill(1);
+  return columns;
 }
 
 export function sliceColumns(c: EncodingColumns, from: number, to: number): EncodingColumns {

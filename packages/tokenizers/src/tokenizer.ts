@@ -103,6 +103,7 @@ export class Tokenizer {
   readonly #decodeForms = new Map<number, string>();
   readonly #rawFinder: AddedTokenFinder;
   readonly #normalFinder: AddedTokenFinder;
+  readonly #tokens = new TokenList();
   readonly #spaces = new Map<number, readonly [number, number]>();
 
   constructor(parts: TokenizerParts) {
@@ -350,7 +351,8 @@ export class Tokenizer {
     const allowed = allowSpecial || [];
     const ignore =
       allowed === true ? () => false : (token: AddedToken) => token.special && !allowed.includes(token.content);
-    const tokens = new TokenList();
+    const tokens = this.#tokens;
+    tokens.clear();
     const asBytes = this.#parts.bytes === true && model.tokenizeBytes !== undefined;
     const mapsBytes = this.#parts.bytes === true && !asBytes;
     let word = 0;
@@ -384,17 +386,14 @@ export class Tokenizer {
       });
     });
     const n = tokens.length;
-    const columns = emptyColumns(0);
-    columns.ids = tokens.ids.slice(0, n);
-    columns.words = tokens.words.slice(0, n);
-    columns.offsets = new Int32Array(2 * n);
+    const columns = emptyColumns(n);
+    columns.ids.set(tokens.ids.subarray(0, n));
+    columns.words.set(tokens.words.subarray(0, n));
     for (let i = 0; i < n; i++) {
       columns.offsets[2 * i] = tokens.starts[i]!;
       columns.offsets[2 * i + 1] = tokens.ends[i]!;
     }
-    columns.typeIds = new Uint8Array(n).fill(typeId);
-    columns.specialMask = new Uint8Array(n);
-    columns.mask = new Uint8Array(n).fill(1);
+    if (typeId) columns.typeIds.fill(typeId);
     return columns;
   }
 
@@ -419,8 +418,12 @@ export class Tokenizer {
       count: (id: number, start: number, end: number, part: number) =>
         this.#addedById.has(id) ? countSpaces(texts[part]!.slice(start, end)) : this.#spacesOf(id),
     };
+    const shared = cuts.some((c) => c.overflow.length > 0);
     const finish = (parts: readonly EncodingColumns[]): EncodingColumns => {
-      const own = parts.map((p) => ({ ...p, offsets: p.offsets.slice(), typeIds: p.typeIds.slice() }));
+      // A part that goes with several overflow pieces is processed several times, and processors write into it.
+      const own = shared
+        ? parts.map((p) => ({ ...p, offsets: p.offsets.slice(), typeIds: p.typeIds.slice() }))
+        : [...parts];
       const done = joinColumns(postProcessor ? postProcessor.process(own, addSpecial, spaces) : own);
       if (options.pad === false || (options.pad === undefined && !this.#parts.padding)) return done;
       const padding = this.#padding(typeof options.pad === "number" ? { length: options.pad } : (options.pad ?? {}));

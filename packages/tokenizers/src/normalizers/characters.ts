@@ -1,5 +1,5 @@
 import { type AlignedText, charLength, Rewriter } from "../text/aligned-text.ts";
-import { classTable, isSpace, MARK, NONSPACING, OTHER } from "../unicode/classes.ts";
+import { classTable, forEachRange, isSpace, MARK, NONSPACING, OTHER } from "../unicode/classes.ts";
 import { isAscii, type Normalizer } from "./normalizer.ts";
 import { unicodeForm } from "./unicode-forms.ts";
 
@@ -26,10 +26,11 @@ export const lowercase: Normalizer = (piece) => {
   return out.finish();
 };
 
-/** Removes the characters for which `drop` holds. */
-export function removing(drop: (code: number) => boolean): Normalizer {
+/** Removes the characters for which `drop` holds; `some`, where given, is a quick test for any of them. */
+export function removing(drop: (code: number) => boolean, some?: RegExp): Normalizer {
   return (piece) => {
     const { text } = piece;
+    if (some && !some.test(text)) return piece;
     let out: Rewriter | undefined;
     let from = 0;
     for (let i = 0; i < text.length; ) {
@@ -105,7 +106,12 @@ export function bertNormalizer(options: BertOptions): Normalizer {
   const steps: Normalizer[] = [];
   if (options.cleanText) {
     const table = classTable();
-    const drop = removing((c) => c === 0 || c === 0xfffd || (table[c]! & OTHER) !== 0);
+    let removed = "\\ufffd\\0";
+    forEachRange("other", (from, to) => {
+      removed += `\\u{${from.toString(16)}}-\\u{${to.toString(16)}}`;
+    });
+    const some = new RegExp(`[${removed}]`, "u");
+    const drop = removing((c) => c === 0 || c === 0xfffd || (table[c]! & OTHER) !== 0, some);
     const space = mapping(WHITESPACE, " ");
     steps.push((piece) => space(drop(piece)));
   }

@@ -145,6 +145,33 @@ function* graphemes(text: string): Generator<string> {
   )) {
     const part = match[0];
     if (isAscii(part) && !part.includes("\r")) yield* part;
-    else for (const { segment } of segmenter.segment(part)) yield segment;
+    else yield* segments(part);
+  }
+}
+
+/**
+ * Clusters of a long text, found a stretch at a time: V8's segmenter needs time proportional to the text for each step. The last
+ * cluster of a stretch may go on behind it, so the next stretch starts with it.
+ */
+function* segments(text: string): Generator<string> {
+  let size = 256;
+  for (let at = 0; at < text.length; ) {
+    const end = Math.min(at + size, text.length);
+    let held = "";
+    let next = at;
+    for (const { segment } of segmenter!.segment(text.slice(at, end))) {
+      if (held) {
+        yield held;
+        next += held.length;
+      }
+      held = segment;
+    }
+    if (end === text.length) {
+      yield held;
+      return;
+    }
+    // One cluster fills the stretch: look further.
+    size = next === at ? size * 2 : 256;
+    at = next;
   }
 }

@@ -17,7 +17,8 @@ export type SpaceCounter = {
   texts: readonly string[];
 };
 
-export function specials(ids: readonly number[], typeId: number): EncodingColumns {
+/** Columns of special tokens; made once per processor, since joining copies them. */
+function specials(ids: readonly number[], typeId: number): EncodingColumns {
   const columns = emptyColumns(ids.length);
   columns.ids.set(ids);
   columns.typeIds.fill(typeId);
@@ -74,19 +75,19 @@ export function byteLevelProcessor(trim: boolean, addPrefixSpace: boolean): Post
 
 /** `[CLS] A [SEP] B [SEP]`, type 1 for B and its separator. */
 export function bertProcessor(cls: number, sep: number): PostProcessor {
+  const [first, middle, last] = [specials([cls], 0), specials([sep], 0), specials([sep], 1)];
   return {
     added: (pair) => (pair ? 3 : 2),
     process(parts, addSpecial) {
       if (!addSpecial) return parts;
-      return parts.map((part, i) =>
-        joinColumns(i === 0 ? [specials([cls], 0), part, specials([sep], 0)] : [part, specials([sep], 1)]),
-      );
+      return parts.map((part, i) => joinColumns(i === 0 ? [first, part, middle] : [part, last]));
     },
   };
 }
 
 /** `<s> A </s></s> B </s>`, all of type 0. */
 export function robertaProcessor(cls: number, sep: number, trim: boolean, addPrefixSpace: boolean): PostProcessor {
+  const [start, end] = [specials([cls], 0), specials([sep], 0)];
   return {
     added: (pair) => (pair ? 4 : 2),
     process(parts, addSpecial, spaces) {
@@ -95,7 +96,7 @@ export function robertaProcessor(cls: number, sep: number, trim: boolean, addPre
         part.typeIds.fill(0);
       });
       if (!addSpecial) return parts;
-      return parts.map((part, i) => joinColumns([specials([i === 0 ? cls : sep], 0), part, specials([sep], 0)]));
+      return parts.map((part, i) => joinColumns([i === 0 ? start : end, part, end]));
     },
   };
 }
@@ -104,6 +105,8 @@ export type TemplatePiece = { sequence: 0 | 1; typeId: number } | { ids: readonl
 
 /** A literal order of texts and special tokens. */
 export function templateProcessor(single: readonly TemplatePiece[], pair: readonly TemplatePiece[]): PostProcessor {
+  const made = new Map<TemplatePiece, EncodingColumns>();
+  for (const piece of [...single, ...pair]) if ("ids" in piece) made.set(piece, specials(piece.ids, piece.typeId));
   const count = (pieces: readonly TemplatePiece[]) => pieces.reduce((n, p) => n + ("ids" in p ? p.ids.length : 0), 0);
   return {
     added: (isPair) => count(isPair ? pair : single),
@@ -111,7 +114,7 @@ export function templateProcessor(single: readonly TemplatePiece[], pair: readon
       const out: EncodingColumns[] = [];
       for (const piece of parts.length === 2 ? pair : single) {
         if ("ids" in piece) {
-          if (addSpecial) out.push(specials(piece.ids, piece.typeId));
+          if (addSpecial) out.push(made.get(piece)!);
           continue;
         }
         const part = parts[piece.sequence];

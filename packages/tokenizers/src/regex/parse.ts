@@ -49,7 +49,10 @@ function ownClass(name: OwnClass): string {
 const LATIN_DIGITS = [0xb2, 0xb3, 0xb9, 0xbc, 0xbd, 0xbe];
 
 function eachRange(name: OwnClass, visit: (from: number, to: number) => void): void {
-  if (name !== "word" && name !== "wordSet") return forEachRange(name, visit);
+  if (name !== "word" && name !== "wordSet") {
+    forEachRange(name, visit);
+    return;
+  }
   let extra = name === "word" ? [...LATIN_DIGITS] : [];
   forEachRange("word", (from, to) => {
     for (const c of extra) if (c < from) visit(c, c);

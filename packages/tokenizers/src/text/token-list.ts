@@ -6,6 +6,12 @@ export class TokenList {
   words: Int32Array = new Int32Array(32);
   length = 0;
 
+  clear(): void {
+    this.length = 0;
+    // After a very long text the memory is given back.
+    if (this.ids.length > 0x100000) for (const column of COLUMNS) this[column] = new Int32Array(32);
+  }
+
   push(id: number, start: number, end: number, word: number): void {
     const n = this.length;
     if (n === this.ids.length) this.#grow();
@@ -18,10 +24,12 @@ export class TokenList {
 
   #grow(): void {
     const size = this.ids.length * 2;
-    for (const column of ["ids", "starts", "ends", "words"] as const) {
+    for (const column of COLUMNS) {
       const wider = new Int32Array(size);
       wider.set(this[column]);
       this[column] = wider;
     }
   }
 }
+
+const COLUMNS = ["ids", "starts", "ends", "words"] as const;
