@@ -2,6 +2,7 @@ export { type ByteSource, blobSource, bytesSource } from "./bytes/byte-source.ts
 export { fileSource } from "./bytes/file-source.ts";
 export { httpSource } from "./bytes/http-source.ts";
 export { type CheckpointFolder, openCheckpoints } from "./checkpoint/checkpoint-folder.ts";
+export { checkpoints, type RunCheckpoints, type RunState } from "./checkpoint/checkpoints.ts";
 export {
   type Checkpoint,
   type ReadCheckpointOptions,

@@ -1,7 +1,9 @@
 import { chmod, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { fromHost, useDevice } from "@vlm/core";
 import { describe, expect, it } from "vitest";
 import { openCheckpoints } from "../src/checkpoint/checkpoint-folder.ts";
+import { checkpoints } from "../src/checkpoint/checkpoints.ts";
 import { readCheckpoint, readLatestCheckpoint } from "../src/checkpoint/read-checkpoint.ts";
 import { memoryFolder } from "../src/store/memory-folder.ts";
 import { nodeFolder } from "../src/store/node-folder.ts";
@@ -34,9 +36,9 @@ async function restored(
 
 async function written(steps: number[], keep = 3): Promise<string> {
   const folder = await temporaryFolder();
-  const checkpoints = await openCheckpoints(folder, { keep });
-  for (const step of steps) await checkpoints.write(step, files(step));
-  await checkpoints.close();
+  const run = await openCheckpoints(folder, { keep });
+  for (const step of steps) await run.write(step, files(step));
+  await run.close();
   return folder;
 }
 
@@ -47,9 +49,9 @@ describe("checkpoints", () => {
     expect((await readdir(folder)).sort()).toEqual(["latest", "step-00000100", "step-00000200"]);
     expect(await readFile(path.join(folder, "latest"), "utf8")).toBe("step-00000200\n");
     const memory = memoryFolder();
-    const checkpoints = await openCheckpoints(memory);
-    expect(await checkpoints.latest()).toBeUndefined();
-    await checkpoints.write(1, files(1));
+    const run = await openCheckpoints(memory);
+    expect(await run.latest()).toBeUndefined();
+    await run.write(1, files(1));
     expect(await restored(memory)).toBe(1);
   });
 
@@ -59,13 +61,13 @@ describe("checkpoints", () => {
       "step-00000003",
       "step-00000004",
     ]);
-    const checkpoints = await openCheckpoints(folder, { keep: 2 });
-    await checkpoints.write(2, files(2));
+    const run = await openCheckpoints(folder, { keep: 2 });
+    await run.write(2, files(2));
     expect((await readdir(folder)).filter((name) => name.startsWith("step"))).toEqual([
       "step-00000002",
       "step-00000004",
     ]);
-    await checkpoints.close();
+    await run.close();
   });
 
   it("of one step can be written again", async () => {
@@ -75,11 +77,10 @@ describe("checkpoints", () => {
   });
 
   it("refuse wrong arguments", async () => {
-    const checkpoints = await openCheckpoints(memoryFolder());
-    for (const step of [-1, 1.5, Number.NaN])
-      await failure(() => checkpoints.write(step, {}), "ArgumentError", "CK_STEP");
+    const run = await openCheckpoints(memoryFolder());
+    for (const step of [-1, 1.5, Number.NaN]) await failure(() => run.write(step, {}), "ArgumentError", "CK_STEP");
     for (const name of ["../x.json", "manifest.json", "", ".hidden"]) {
-      await failure(() => checkpoints.write(1, { [name]: {} }), "ArgumentError", "CK_FILE");
+      await failure(() => run.write(1, { [name]: {} }), "ArgumentError", "CK_FILE");
     }
     await failure(() => openCheckpoints(memoryFolder(), { keep: 0 }), "ArgumentError", "CK_KEEP");
   });
@@ -90,33 +91,33 @@ describe("checkpoints", () => {
     await writeFile(path.join(folder, "step-00000008.0badf00d.tmp", "model.safetensors"), "half");
     await writeFile(path.join(folder, "latest.12345678.tmp"), "");
     expect(await restored(folder)).toBe(7);
-    const checkpoints = await openCheckpoints(folder);
+    const run = await openCheckpoints(folder);
     expect((await readdir(folder)).sort()).toEqual([".lock", "latest", "step-00000007"]);
-    await checkpoints.close();
+    await run.close();
   });
 
   it("R7: one that was moved away for another of its step comes back when that never came", async () => {
     const folder = await written([7]);
     const { rename } = await import("node:fs/promises");
     await rename(path.join(folder, "step-00000007"), path.join(folder, "step-00000007.0badf00d.tmp.old"));
-    const checkpoints = await openCheckpoints(folder);
+    const run = await openCheckpoints(folder);
     expect(await restored(folder)).toBe(7);
-    await checkpoints.close();
+    await run.close();
   });
 
   it("R8: a full disk is said before the work and leaves what was there", async () => {
     const folder = await written([1]);
     const real = await nodeFolder(folder);
-    const checkpoints = await openCheckpoints({ ...real, free: async () => 1000 });
+    const run = await openCheckpoints({ ...real, free: async () => 1000 });
     const error = await failure(
-      () => checkpoints.write(2, files(2)),
+      () => run.write(2, files(2)),
       "StorageError",
       "ENOSPC",
       /needs 4\d{3} bytes, 1000 are free/,
     );
     expect(error.recoverable).toBe(true);
     expect(await restored(folder)).toBe(1);
-    await checkpoints.close();
+    await run.close();
   });
 
   it.each(["ENOSPC", "QuotaExceededError", "EIO"])(
@@ -141,14 +142,14 @@ describe("checkpoints", () => {
             }
           }),
       };
-      const checkpoints = await openCheckpoints(faulty);
-      await failure(() => checkpoints.write(2, files(2)), "StorageError", code);
+      const run = await openCheckpoints(faulty);
+      await failure(() => run.write(2, files(2)), "StorageError", code);
       expect((await readdir(folder)).sort()).toEqual([".lock", "latest", "step-00000001"]);
       expect(await restored(folder)).toBe(1);
       broken = false;
-      await checkpoints.write(2, files(2));
+      await run.write(2, files(2));
       expect(await restored(folder)).toBe(2);
-      await checkpoints.close();
+      await run.close();
     },
   );
 
@@ -246,7 +247,7 @@ describe("checkpoints", () => {
 
   it("R16: stop when the signal says so, and leave nothing behind", async () => {
     const folder = await written([1]);
-    const checkpoints = await openCheckpoints(folder);
+    const run = await openCheckpoints(folder);
     const reason = new Error("enough");
     const controller = new AbortController();
     const aborting = {
@@ -257,12 +258,10 @@ describe("checkpoints", () => {
         return new Float32Array(4);
       },
     };
-    await expect(checkpoints.write(2, { "model.safetensors": [["w", aborting]] }, controller.signal)).rejects.toBe(
-      reason,
-    );
-    await expect(checkpoints.write(2, files(2), AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(run.write(2, { "model.safetensors": [["w", aborting]] }, controller.signal)).rejects.toBe(reason);
+    await expect(run.write(2, files(2), AbortSignal.abort(reason))).rejects.toBe(reason);
     expect((await readdir(folder)).sort()).toEqual([".lock", "latest", "step-00000001"]);
-    await checkpoints.close();
+    await run.close();
   });
 
   it("R20: have one writer at a time, in one process and in two", async () => {
@@ -289,8 +288,8 @@ describe("checkpoints", () => {
 
   it("are passed over when the disk cannot read them", async () => {
     const real = memoryFolder();
-    const checkpoints = await openCheckpoints(real);
-    for (const step of [1, 2]) await checkpoints.write(step, files(step));
+    const run = await openCheckpoints(real);
+    for (const step of [1, 2]) await run.write(step, files(step));
     const faulty = (bad: string): OutputFolder => ({
       ...real,
       open: (name) =>
@@ -303,20 +302,57 @@ describe("checkpoints", () => {
   });
 
   it("let an error of the tensors through as it is", async () => {
-    const checkpoints = await openCheckpoints(memoryFolder());
+    const run = await openCheckpoints(memoryFolder());
     const error = new TypeError("not a fault of the disk");
     const broken = { shape: [1], dtype: "f32" as const, data: () => Promise.reject(error) };
-    await expect(checkpoints.write(1, { "model.safetensors": [["w", broken]] })).rejects.toBe(error);
+    await expect(run.write(1, { "model.safetensors": [["w", broken]] })).rejects.toBe(error);
+  });
+
+  it("of a run come back bit for bit", async () => {
+    await useDevice("js");
+    const folder = await temporaryFolder();
+    const bits = Uint32Array.of(0, 0x80000000, 1, 0x7f800000, 0x3f800001, 2 ** 32 - 1);
+    const tensors = new Map([
+      ["key", fromHost(bits, [2, 3], "u32")],
+      ["moment", fromHost(Float32Array.of(1e-45, -0, 0.1, 3.4e38), [4], "f32")],
+      ["half", fromHost(Float32Array.of(0.333251953125, 65504), [2], "f16")],
+      ["brain", fromHost(Float32Array.of(1.0078125, -3), [2], "bf16")],
+      ["mask", fromHost(Uint8Array.of(1, 0), [2], "bool")],
+      ["step", fromHost(Int32Array.of(-7), [], "i32")],
+    ]);
+    const run = checkpoints(folder);
+    expect(await run.latest()).toBeUndefined();
+    const json = { position: [1, { epoch: 2 }], lr: 0.1 + 0.2, none: null };
+    await run.save(5, { tensors, json });
+    await failure(() => checkpoints(folder).latest(), "ConcurrencyError", "CK_LOCKED");
+    await run.close();
+    const again = checkpoints(folder);
+    const latest = (await again.latest())!;
+    expect([latest.step, latest.json]).toEqual([5, json]);
+    expect([...latest.tensors.keys()].sort()).toEqual([...tensors.keys()].sort());
+    for (const [name, tensor] of tensors) {
+      const got = latest.tensors.get(name)!;
+      expect([name, got.dtype, got.shape]).toEqual([name, tensor.dtype, tensor.shape]);
+      expect(new Uint8Array((await got.data()).buffer)).toEqual(new Uint8Array((await tensor.data()).buffer));
+    }
+    await failure(
+      () => again.save(6, { tensors, json: { best: Number.POSITIVE_INFINITY } }),
+      "ArgumentError",
+      "CK_JSON",
+      "best is Infinity",
+    );
+    await again.close();
+    await again.close();
   });
 
   it("survive a fault at every single call of the file system", async () => {
     for (const persistent of [false, true]) {
       for (let k = 1; ; k++) {
         const real = memoryFolder();
-        const checkpoints = await openCheckpoints(real, { keep: 2 });
-        await checkpoints.write(1, files(1));
-        await checkpoints.write(2, files(2));
-        await checkpoints.close();
+        const run = await openCheckpoints(real, { keep: 2 });
+        await run.write(1, files(1));
+        await run.write(2, files(2));
+        await run.close();
         let calls = 0;
         const faulty = faultAt(real, () => {
           calls++;
@@ -344,8 +380,8 @@ describe("checkpoints", () => {
 
 async function attempt(folder: OutputFolder): Promise<unknown> {
   try {
-    const checkpoints = await openCheckpoints(folder, { keep: 2 });
-    await checkpoints.write(3, files(3));
+    const run = await openCheckpoints(folder, { keep: 2 });
+    await run.write(3, files(3));
     return undefined;
   } catch (error) {
     return error;

@@ -1,4 +1,4 @@
-import { isVlmError, VlmError } from "@vlm/core";
+import { isVlmError, printable, VlmError } from "@vlm/core";
 import { sha256 } from "../bytes/hash.ts";
 import { encodeSafetensors, type NamedTensors } from "../safetensors/write-safetensors.ts";
 import type { Content, OutputFolder } from "../store/output-folder.ts";
@@ -81,8 +81,20 @@ function encode(name: string, value: NamedTensors | object): Encoded {
     const { size, chunks } = encodeSafetensors(value as NamedTensors);
     return { size, content: chunks };
   }
-  const text = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+  const text = new TextEncoder().encode(`${JSON.stringify(value, refuseLoss(name))}\n`);
   return { size: text.length, content: () => [text] };
+}
+
+/** JSON would turn NaN and infinities into null: a state that comes back different is refused instead. */
+function refuseLoss(file: string): (key: string, value: unknown) => unknown {
+  return (key, value) => {
+    if (typeof value !== "number" || Number.isFinite(value)) return value;
+    throw new VlmError("ArgumentError", "CK_JSON", {
+      what: `${printable(key)} is ${value}, which JSON cannot hold`,
+      where: file,
+      hint: "keep it in a tensor, or as a string",
+    });
+  };
 }
 
 async function writeHashed(folder: OutputFolder, path: string, content: Content, signal: AbortSignal | undefined) {

@@ -1,5 +1,5 @@
 import { VlmError } from "@vlm/core";
-import { bytesSource, readAll } from "../bytes/byte-source.ts";
+import { type ByteSource, readAll } from "../bytes/byte-source.ts";
 import { type ModelSource, openIfThere } from "../source/model-source.ts";
 import { decodeUtf8 } from "./decode-utf8.ts";
 import { JsonScanner, type JsonValue } from "./json-scanner.ts";
@@ -30,20 +30,8 @@ export function parseJson(text: string | Uint8Array, where = "JSON"): JsonValue 
  * Reads a configuration file of a model, such as `config.json`, as an object.
  * Throws `WeightFormatError` for what is not a JSON object and `ResourceLimitError` above the limit.
  */
-export async function readJson(
-  source: ModelSource,
-  path: string,
-  options: ReadJsonOptions = {},
-): Promise<{ [key: string]: JsonValue }> {
-  const file = await source.open(path, options.signal);
-  try {
-    const bytes = await readAll(file, options.maxBytes ?? 10_000_000, options.signal);
-    const value = parseJson(bytes, bytesSource(bytes, file.name).name);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-    throw new VlmError("WeightFormatError", "JSON_TYPE", { what: "expected a JSON object", where: file.name });
-  } finally {
-    await file.close?.();
-  }
+export async function readJson(source: ModelSource, path: string, options: ReadJsonOptions = {}): Promise<JsonObject> {
+  return readObject(await source.open(path, options.signal), options);
 }
 
 /** Like `readJson`; undefined where there is no such file. */
@@ -51,9 +39,20 @@ export async function readJsonIfThere(
   source: ModelSource,
   path: string,
   options: ReadJsonOptions = {},
-): Promise<{ [key: string]: JsonValue } | undefined> {
+): Promise<JsonObject | undefined> {
   const file = await openIfThere(source, path, options.signal);
-  if (!file) return undefined;
-  await file.close?.();
-  return readJson(source, path, options);
+  return file && readObject(file, options);
+}
+
+type JsonObject = { [key: string]: JsonValue };
+
+async function readObject(file: ByteSource, options: ReadJsonOptions): Promise<JsonObject> {
+  try {
+    const bytes = await readAll(file, options.maxBytes ?? 10_000_000, options.signal);
+    const value = parseJson(bytes, file.name);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+    throw new VlmError("WeightFormatError", "JSON_TYPE", { what: "expected a JSON object", where: file.name });
+  } finally {
+    await file.close?.();
+  }
 }
