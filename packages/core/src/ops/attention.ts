@@ -1,4 +1,5 @@
 /** Scaled dot-product attention (Vaswani et al. 2017, eq. 1), forward and backward, as kernels with a reference. */
+import { attentionBackwardWebGpu, attentionFits, attentionWebGpu } from "../backends/webgpu/kernels/attention.ts";
 import { isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { Attributes, KernelOp, TensorSpec } from "../op.ts";
@@ -88,6 +89,8 @@ const HIDDEN = -1e30;
 export const attentionOp: KernelOp = {
   kind: "kernel",
   name: "attention",
+  webgpu: attentionWebGpu,
+  when: (inputs, attributes, device) => device !== "webgpu" || attentionFits(inputs, attributes, false),
   outputs: ([q, , v]) => [
     { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: q!.dtype },
     { shape: q!.shape.slice(0, 3), dtype: "f32" },
@@ -134,6 +137,8 @@ export const attentionOp: KernelOp = {
 export const attentionBackwardOp: KernelOp = {
   kind: "kernel",
   name: "attentionBackward",
+  webgpu: attentionBackwardWebGpu,
+  when: (inputs, attributes, device) => device !== "webgpu" || attentionFits(inputs, attributes, true),
   outputs(inputs, attributes) {
     const { mask, bias } = attributes as AttentionAttributes;
     const [q, k, v] = inputs as [TensorSpec, TensorSpec, TensorSpec];

@@ -1,5 +1,7 @@
 /** Writing by index. */
+
 import { scatterWasm } from "../backends/wasm/kernels/scatter.ts";
+import { scatterWebGpu } from "../backends/webgpu/kernels/scatter.ts";
 import type { DType } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import { callKernel } from "../graph/kernel.ts";
@@ -35,6 +37,8 @@ export const scatterOp: KernelOp = {
   kind: "kernel",
   name: "scatter",
   wasm: scatterWasm,
+  webgpu: scatterWebGpu,
+  when: ([, updates], _attributes, device) => device !== "webgpu" || !["f16", "bf16", "bool"].includes(updates!.dtype),
   outputs: ([, updates], { rows }) => [{ shape: [rows as number, updates!.shape[1]!], dtype: updates!.dtype }],
   eval(inputs, attributes) {
     const { rows, combine } = attributes as ScatterAttributes;

@@ -5,18 +5,46 @@ export type WebGpuKernelContext = {
   inputs: readonly TensorSpec[];
   outputs: readonly TensorSpec[];
   attributes: Attributes;
-  limits: { maxWorkgroupStorage: number; maxWorkgroupInvocations: number };
-  features: { f16: boolean; subgroups: boolean };
+  limits: WebGpuKernelLimits;
 };
 
-/** One dispatch. Bindings are named in the WGSL by the declarations that the context's `bind` writes. */
+export type WebGpuKernelLimits = {
+  /** Bytes of workgroup memory. */
+  workgroupStorage: number;
+  /** Threads of one workgroup. */
+  workgroupThreads: number;
+  /** Bytes of one storage binding. */
+  bindingBytes: number;
+};
+
+/** A storage binding: an argument, or a scratch buffer, which is written unless `read` says otherwise. */
+export type WebGpuBinding = (
+  | { input: number }
+  | { output: number; read?: boolean }
+  | { scratch: number; read?: boolean }
+) & {
+  /** Which range of a buffer that is longer than a binding may be; default 0. */
+  part?: number;
+};
+
+/** One dispatch. The shader's entry point is `main`. */
 export type WebGpuPass = {
-  /** Whole shader; declares storage bindings 0 … n − 1 of group 0 in the order of `bindings`. */
+  name?: string;
+  /**
+   * Whole shader; declares storage bindings 0 … n − 1 of group 0 in the order of `bindings`, inputs as `read`, outputs
+   * and scratch as `read_write`; then the parameters, if there are any, as `var<uniform> P: array<vec4<i32>, …>`.
+   */
   wgsl: string;
-  bindings: readonly ({ input: number } | { output: number } | { scratch: number })[];
+  bindings: readonly WebGpuBinding[];
+  /** 32-bit words (floats as their bits), a multiple of 4. */
+  params?: readonly number[];
   workgroups: readonly [number, number, number];
 };
 
+/**
+ * Hand-written kernels: f32, i32 and u32 arguments are arrays of their type; f16 and bf16 lie two, bool and u8 four in
+ * each u32 word. Arguments are contiguous.
+ */
 export type WebGpuKernel = (context: WebGpuKernelContext) => {
   passes: readonly WebGpuPass[];
   /** Scratch buffers in 4-byte words. */
