@@ -14,6 +14,7 @@ export {
   stopGradient,
   valueAndGrad,
 } from "./grad.ts";
+export { defineKernel, type KernelDefinition, type ShaderArray, type ShaderContext } from "./kernel.ts";
 export { Tensor, type TensorMethods } from "./methods.ts";
 export {
   clamp,
