@@ -1,5 +1,6 @@
 import { formatError, quote } from "../errors.ts";
 import { BYTE_TO_CHAR } from "../text/utf8.ts";
+import { addedJson } from "./added-json.ts";
 import type { Json } from "./json.ts";
 import { readVocab } from "./read-model.ts";
 
@@ -41,12 +42,6 @@ export function readConfig(configs: readonly Json[]): LegacyConfig {
     chinese: flag("tokenize_chinese_chars") ?? true,
     extraIds: find("extra_ids")?.count(),
   };
-}
-
-type AddedJson = { id: number; content: string; special: boolean };
-
-export function addedJson({ id, content, special }: AddedJson): Record<string, unknown> {
-  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special };
 }
 
 /** A template of one special token before and one after the text. */

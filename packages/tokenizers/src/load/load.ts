@@ -1,11 +1,10 @@
 import { formatError, TokenizerError } from "../errors.ts";
+import { loadRegexEngine, needsRegexEngine } from "../regex/pattern.ts";
 import { decodeUtf8Strict } from "../text/utf8.ts";
 import type { TokenizerParts } from "../tokenizer.ts";
 import { diskFiles, recordFiles, type TokenizerFiles, type UrlOptions, urlFiles } from "./files.ts";
 import { Json, parseJson } from "./json.ts";
-import { bertJson, openClipJson, readConfig, vocabMergesJson } from "./legacy.ts";
-import { sentencePieceParts } from "./sentencepiece.ts";
-import { type TiktokenOptions, tiktokenParts } from "./tiktoken.ts";
+import type { TiktokenOptions } from "./tiktoken.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
 
 /**
@@ -26,7 +25,7 @@ const TIKTOKEN = ["tokenizer.tiktoken", "qwen.tiktoken", "vocab.tiktoken"];
 
 export async function loadParts(source: TokenizerSource, options: LoadOptions): Promise<TokenizerParts> {
   const { files, only } = await openSource(source, options);
-  if (!files) return readTokenizerJson(new Json(source, "tokenizer.json"), override(options));
+  if (!files) return readJsonParts(new Json(source, "tokenizer.json"), override(options));
   const read = async (name: string): Promise<Uint8Array | undefined> => {
     const data = await files.read(name);
     return typeof data === "string" ? new TextEncoder().encode(data) : data;
@@ -51,15 +50,25 @@ export async function loadParts(source: TokenizerSource, options: LoadOptions): 
   if (only === undefined || (/\.json$/.test(only) && only !== "vocab.json")) {
     const name = only ?? "tokenizer.json";
     const json = await readJson(name);
-    if (json) return readTokenizerJson(json, await configs());
+    if (json) return readJsonParts(json, await configs());
   }
   for (const name of wanted(SENTENCEPIECE, /\.(model|spm)$/)) {
     const data = await read(name);
-    if (data) return sentencePieceParts(data, name, readConfig(await configs()));
+    if (data) {
+      const [{ sentencePieceParts }, { readConfig }] = await Promise.all([
+        import("./sentencepiece.ts"),
+        import("./legacy.ts"),
+      ]);
+      return sentencePieceParts(data, name, readConfig(await configs()));
+    }
   }
   for (const name of wanted(TIKTOKEN, /\.tiktoken$/)) {
     const text = await readText(name);
-    if (text !== undefined) return tiktokenParts(text, name, options.tiktoken ?? {});
+    if (text !== undefined) {
+      const { tiktokenParts } = await import("./tiktoken.ts");
+      await loadRegexEngine();
+      return tiktokenParts(text, name, options.tiktoken ?? {});
+    }
   }
   if (only === undefined || only === "vocab.json") {
     const vocab = await readJson("vocab.json");
@@ -67,20 +76,24 @@ export async function loadParts(source: TokenizerSource, options: LoadOptions): 
     if (vocab && merges === undefined)
       throw formatError("TK_MERGE", files.where, "vocab.json has no merges.txt beside it");
     if (vocab) {
+      const { readConfig, vocabMergesJson } = await import("./legacy.ts");
       const found = await configs();
       const json = vocabMergesJson(vocab, merges!, readConfig(found));
-      return readTokenizerJson(new Json(json, "vocab.json + merges.txt"), found);
+      return readJsonParts(new Json(json, "vocab.json + merges.txt"), found);
     }
   }
   for (const name of wanted(OPENCLIP, /bpe_simple_vocab.*\.txt(\.gz)?$/)) {
     const data = await read(name);
-    if (data) return readTokenizerJson(new Json(openClipJson(await inflate(data, name)), name), await configs());
+    if (!data) continue;
+    const { openClipJson } = await import("./legacy.ts");
+    return readJsonParts(new Json(openClipJson(await inflate(data, name)), name), await configs());
   }
   if (only === undefined || /\.txt$/.test(only)) {
     const text = await readText(only ?? "vocab.txt");
     if (text !== undefined) {
+      const { bertJson, readConfig } = await import("./legacy.ts");
       const found = await configs();
-      return readTokenizerJson(new Json(bertJson(text, readConfig(found)), only ?? "vocab.txt"), found);
+      return readJsonParts(new Json(bertJson(text, readConfig(found)), only ?? "vocab.txt"), found);
     }
   }
   throw new TokenizerError("TokenizerFormatError", "TK_NO_FILES", {
@@ -88,6 +101,21 @@ export async function loadParts(source: TokenizerSource, options: LoadOptions): 
     where: files.where,
     hint: `looked for tokenizer.json, ${SENTENCEPIECE.join(", ")}, vocab.json + merges.txt, vocab.txt, ${OPENCLIP[0]}, ${TIKTOKEN.join(", ")}`,
   });
+}
+
+/** Reads a tokenizer.json; patterns that no scanner knows call for the regex engine first. */
+async function readJsonParts(json: Json, configs: readonly Json[]): Promise<TokenizerParts> {
+  const parts = ["normalizer", "pre_tokenizer", "decoder"].map((key) => json.get(key).value);
+  if (patterns(parts).some(needsRegexEngine)) await loadRegexEngine();
+  return readTokenizerJson(json, configs);
+}
+
+/** Every pattern in a component, however deep. */
+function patterns(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) =>
+    key === "Regex" && typeof member === "string" ? [member] : patterns(member),
+  );
 }
 
 function override(options: LoadOptions): Json[] {

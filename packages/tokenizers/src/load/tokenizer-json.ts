@@ -33,7 +33,7 @@ export function readTokenizerJson(
   const optional = <T>(field: string, read: (json: Json) => T): T | undefined =>
     json.has(field) ? read(json.get(field)) : undefined;
   const pre = optional("pre_tokenizer", readPreTokenizer);
-  const suffix = json.get("model").get("end_of_word_suffix").string("");
+  const suffix = given ? "" : json.get("model").get("end_of_word_suffix").string("");
   const tokenOf = (name: string) => added.find((t) => t.content === name)?.id ?? model.vocab.get(name);
   const padding = optional("padding", readPadding);
   const roles = readRoles(configs, tokenOf);

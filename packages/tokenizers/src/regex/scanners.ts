@@ -30,6 +30,12 @@ export function knownScanner(pattern: string): Scanner | undefined {
       return modern(3);
     case CONTRACTIONS + tail("\\p{N}"):
       return modern(1);
+    case "\\s+":
+      return (text, at) => {
+        classes ??= classTable();
+        const end = run(text, at, SPACE);
+        return end > at ? end : -1;
+      };
     default:
       return undefined;
   }

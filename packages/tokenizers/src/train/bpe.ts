@@ -1,6 +1,6 @@
 import { TokenizerError } from "../errors.ts";
+import { addedJson } from "../load/added-json.ts";
 import { Json } from "../load/json.ts";
-import { addedJson } from "../load/legacy.ts";
 import { readNormalizer } from "../load/read-normalizer.ts";
 import { readPreTokenizer } from "../load/read-pre-tokenizer.ts";
 import { readTokenizerJson } from "../load/tokenizer-json.ts";
