@@ -20,6 +20,8 @@ export type TransformerBlockConfig = {
   /** Rate of stochastic depth on both branches. */
   dropPath?: number;
   init?: Initializer;
+  /** Start of the feed-forward part's first layer. Default `init`. */
+  mlpInit?: Initializer;
   /** Start of the two projections that write to the residual stream. Default `init`. */
   outInit?: Initializer;
 };
@@ -44,7 +46,7 @@ export class TransformerBlock extends Module {
     this.norm1 = new LayerNorm(width, { eps });
     this.attention = new Attention({ ...shared, heads, causal });
     this.norm2 = new LayerNorm(width, { eps });
-    this.mlp = new Mlp({ ...shared, hidden: mlpWidth, activation });
+    this.mlp = new Mlp({ ...shared, ...(config.mlpInit && { init: config.mlpInit }), hidden: mlpWidth, activation });
     this.dropPath = new DropPath(config.dropPath ?? 0);
   }
 
