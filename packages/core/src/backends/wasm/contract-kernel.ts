@@ -30,6 +30,11 @@ const PACK_COLUMNS = 64;
 /** Bytes of packed B that exist at once. */
 const PACKED_LIMIT = 2 ** 25;
 
+/** Bytes of a line of elements on their way into panels: a block's rows or PACK_COLUMNS, and what panels round up. */
+const LINE_BYTES = 1024;
+
+const SIX = new Array<number>(6).fill(I32);
+
 const up = (value: number, step: number): number => Math.ceil(value / step) * step;
 
 /** The sizes of everything; rows and columns are exchanged where that makes the stores contiguous. */
@@ -58,7 +63,7 @@ function geometry(kernel: ContractKernel, { tile }: Library, threads: number) {
   }
   const depthBlocks = Math.max(1, Math.ceil(sum / DEPTH));
   const depth = Math.ceil(sum / depthBlocks);
-  const aBytes = up(blockRows * depth * 4, 64);
+  const aBytes = up(blockRows * depth * 4, 64) + LINE_BYTES;
   const cBytes = up(blockRows * blockColumns * 4 + 64, 64);
   const bBytes = up(packedBatches * roundColumns * sum * 4, 64);
   return {
@@ -78,17 +83,11 @@ function dependsOn(expr: Expr, axis: number): boolean {
 /** Too thin for tiles: rendered as a reduction. */
 const isThin = ({ rows, columns, sum }: ContractKernel): boolean => Math.min(rows, columns) < 2 || sum < 2;
 
-/** Bytes of scratch memory of a product. */
-export function contractScratch(kernel: ContractKernel, library: Library, threads: number): number {
-  if (isThin(kernel)) return 0;
-  const { aBytes, bBytes, cBytes } = geometry(kernel, library, threads);
-  return bBytes + threads * (aBytes + cBytes);
-}
-
-export function renderContract(kernel: ContractKernel, plan: PlanContext): void {
-  if (kernel.batch * kernel.rows * kernel.columns === 0) return;
-  if (isThin(kernel)) renderLoop(plan.code, asLoop(kernel), plan.specs, plan.pushBase);
-  else new ContractRenderer(kernel, plan).render();
+/** Renders a product; gives the bytes of scratch memory it needs. */
+export function renderContract(kernel: ContractKernel, plan: PlanContext): number {
+  if (kernel.batch * kernel.rows * kernel.columns === 0) return 0;
+  if (isThin(kernel)) return renderLoop(asLoop(kernel), plan);
+  return new ContractRenderer(kernel, plan).render();
 }
 
 /** Operand strides in elements when it is a plain f32 load; null when it needs rendered packing. */
@@ -103,15 +102,18 @@ class ContractRenderer {
   private readonly code: Code;
   private readonly kernel: ContractKernel;
   private readonly g: Geometry;
+  /** Local: the address of this thread's LINE_BYTES, where packing gathers a row. */
+  private readonly line: number;
 
   constructor(kernel: ContractKernel, plan: PlanContext) {
     this.kernel = kernel;
     this.plan = plan;
     this.code = plan.code;
     this.g = geometry(kernel, plan.library, plan.threads);
+    this.line = plan.code.local();
   }
 
-  render(): void {
+  render(): number {
     const { code, plan, g } = this;
     const { tile } = plan.library;
     const [batch0, column0, task, packed, aBlock, cBlock] = this.locals(6);
@@ -121,12 +123,13 @@ class ContractRenderer {
       .get(THREAD)
       .i32(g.aBytes + g.cBytes)
       .op(op.mul, op.add)
-      .tee(aBlock)
-      .i32(g.aBytes)
-      .op(op.add)
-      .set(cBlock);
+      .set(aBlock);
+    code.get(aBlock).i32(g.aBytes).op(op.add).set(cBlock);
+    code.get(cBlock).i32(LINE_BYTES).op(op.sub).set(this.line);
     const packA = this.packer(g.a, g.rowAxis, tile.rows, "packA");
     const packB = this.packer(g.b, g.columnAxis, tile.columns, "packB");
+    // Functions of their own: the optimising compiler's code is entered at the next call.
+    const epilogue = plan.define(SIX, (inner, pushBase) => this.renderEpilogue(inner, pushBase));
     const rounds = Math.ceil(g.batch / g.perRound) * Math.ceil(g.n / g.roundColumns);
     code.for(batch0, 0, g.batch, g.perRound, () => {
       code.for(column0, 0, g.n, g.roundColumns, () => {
@@ -180,10 +183,11 @@ class ContractRenderer {
             code.call(plan.call("multiply"));
           });
           code.get(column, column0).op(op.add).set(at);
-          this.epilogue(batch, row, at, rowCount, columnCount, cBlock);
+          code.get(batch, row, at, rowCount, columnCount, cBlock).call(epilogue);
         });
       });
     });
+    return g.bBytes + plan.threads * (g.aBytes + g.cBytes);
   }
 
   private locals(count: number): number[] & Six {
@@ -332,26 +336,21 @@ class ContractRenderer {
           .call(plan.call(name));
       };
     }
-    const index = plan.define(new Array<number>(6).fill(I32), (inner, pushBase) =>
+    const index = plan.define([...SIX, I32], (inner, pushBase) =>
       renderPacker(inner, new Values(inner, plan.specs, pushBase), expr, rowAxis, width, this.kernel),
     );
-    return (target, row, count, k, depth, batch) => code.get(target, row, count, k, depth, batch).call(index);
+    return (target, row, count, k, depth, batch) =>
+      code.get(target, row, count, k, depth, batch, this.line).call(index);
   }
 
-  /** Runs the stores over a finished block. */
-  private epilogue(
-    batch: number,
-    row: number,
-    column: number,
-    rowCount: number,
-    columnCount: number,
-    block: number,
-  ): void {
-    const { code, plan, g, kernel } = this;
-    const values = new Values(code, plan.specs, plan.pushBase);
-    const [rowEnd, columnAt, columnEnd, line] = this.locals(4);
+  /** Body of the function that runs the stores over a finished block. */
+  private renderEpilogue(code: Code, pushBase: (buffer: number) => void): void {
+    const { plan, g, kernel } = this;
+    const [batch, row, column, rowCount, columnCount, block] = [0, 1, 2, 3, 4, 5] as const;
+    const values = new Values(code, plan.specs, pushBase);
+    const [columnAt, columnEnd, line] = [code.local(), code.local(), code.local()];
+    const rowEnd = code.get(row, rowCount).op(op.add).keep();
     const rowAt = code.get(row).keep();
-    code.get(row, rowCount).op(op.add).set(rowEnd);
     code.get(column, columnCount).op(op.add).set(columnEnd);
     // Where element (row, 0) would be: the block starts at `column`.
     code.get(block).get(column).i32(4).op(op.mul, op.sub).set(line);
@@ -399,9 +398,14 @@ type Six = [number, number, number, number, number, number];
 /** Locals: where to, first row, number of rows, first k, number of k, batch. */
 type Packer = (target: number, row: number, count: number, k: number, depth: number, batch: number) => void;
 
+/** Loop variables of a split row axis. */
+const ROW_HIGH = 6;
+const ROW_LOW = 7;
+
 /**
- * Body of a packing function for any operand. Where the sum axis is taken apart by quotients (a convolution's window
- * and channels), it runs as two nested loops whose inner one is free of them.
+ * Body of a packing function for any operand. The vectorised axis is the one along which elements lie side by side.
+ * Where that axis is taken apart by quotients (a convolution's windows, channels, image rows) it runs as two nested
+ * loops whose inner one is free of them.
  */
 function renderPacker(
   code: Code,
@@ -411,16 +415,83 @@ function renderPacker(
   width: number,
   kernel: ContractKernel,
 ): void {
-  const [target, row0, count, k0, depth, batch] = [0, 1, 2, 3, 4, 5] as const;
-  const step = quotientStep(source, SUM, kernel.sum);
-  const split = step > 1 ? splitSum(source, step, kernel.sum) : source;
-  const part = step > 1 && isPlain(split, SUM_LOW) ? step : 1;
-  const expr = part > 1 ? split : source;
-  const [row, rowEnd, line, high, low, end] = Array.from({ length: 6 }, () => code.local()) as Six;
-  const kAxis = part > 1 ? SUM_LOW : SUM;
-  values.vector = kAxis;
+  const rowSize = rowAxis === 1 ? kernel.rows : kernel.columns;
+  const byK = splitAxis(source, SUM, kernel.sum, SUM_HIGH, SUM_LOW);
+  const byRow = splitAxis(source, rowAxis, rowSize, ROW_HIGH, ROW_LOW);
+  const [target, row0, count, k0, depth, batch, line] = [0, 1, 2, 3, 4, 5, 6] as const;
   values.bindAxis(BATCH, batch);
-  values.hoist([expr]);
+  const [k, kEnd, row, rowEnd, to] = Array.from({ length: 5 }, () => code.local()) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  code.get(k0).tee(k).get(depth).op(op.add).set(kEnd);
+  code.get(row0).tee(row).get(count).op(op.add).set(rowEnd);
+  if (contiguous(byRow.expr, byRow.low) || !contiguous(byK.expr, byK.low)) {
+    // For each k a line of rows, then from the line into every panel.
+    const panels = code
+      .get(count)
+      .i32(width - 1)
+      .op(op.add)
+      .i32(width)
+      .op(op.divU)
+      .keep();
+    const [panel, from, at] = [code.local(), code.local(), code.local()];
+    values.vector = byRow.low;
+    values.hoist([byRow.expr]);
+    code.get(line).i32(0).i32(LINE_BYTES).bulk(op.fill);
+    code.while(k, { local: kEnd }, 1, () => {
+      values.scope(() => {
+        values.bindAxis(SUM, k);
+        values.hoist([byRow.expr]);
+        code.get(line).set(at);
+        segments(code, values, byRow, row, rowEnd, () => {
+          const value = values.value(byRow.expr);
+          code
+            .get(at, value)
+            .memory(...((values.width === 4 ? [v.store, 0] : [v.storeLane, 0, 0]) as [number, number]));
+          code
+            .get(at)
+            .i32(values.width * 4)
+            .op(op.add)
+            .set(at);
+        });
+      });
+      code
+        .get(target)
+        .get(k, k0)
+        .op(op.sub)
+        .i32(width * 4)
+        .op(op.mul, op.add)
+        .set(to);
+      code.get(line).set(from);
+      code.for(panel, 0, { local: panels }, 1, () => {
+        for (let part = 0; part < width; part += part + 4 <= width ? 4 : 1) {
+          const whole = part + 4 <= width;
+          code
+            .get(to, from)
+            .memory(whole ? v.load : op.load, part * 4)
+            .memory(whole ? v.store : op.store, part * 4);
+        }
+        code
+          .get(from)
+          .i32(width * 4)
+          .op(op.add)
+          .set(from);
+        code
+          .get(to)
+          .get(depth)
+          .i32(width * 4)
+          .op(op.mul, op.add)
+          .set(to);
+      });
+    });
+    return;
+  }
+  values.vector = byK.low;
+  values.hoist([byK.expr]);
   // The last panel may have fewer rows: the others are zero.
   code
     .get(count)
@@ -443,8 +514,6 @@ function renderPacker(
         .op(op.mul)
         .bulk(op.fill);
     });
-  code.get(row0, count).op(op.add).set(rowEnd);
-  code.get(row0).set(row);
   code.while(row, { local: rowEnd }, 1, () => {
     values.scope(() => {
       values.bindAxis(rowAxis, row);
@@ -458,98 +527,93 @@ function renderPacker(
         .op(op.mul)
         .i32(width * 4)
         .op(op.mul, op.add);
-      code.get(at).i32(width).op(op.remU).i32(4).op(op.mul, op.add).set(line);
-      values.hoist([expr]);
-      // `line` is where the element of the loop's next k goes.
-      const elements = (from: () => void, to: () => void): void => {
-        from();
-        code.set(low);
-        to();
-        code.set(end);
-        values.loop(kAxis, low, { local: end }, 1, () => {
-          const value = values.value(expr);
-          for (let lane = 0; lane < values.width; lane++) {
-            code.get(line, value).memory(v.storeLane, lane * width * 4, lane);
-          }
-          code
-            .get(line)
-            .i32(values.width * width * 4)
-            .op(op.add)
-            .set(line);
-        });
-      };
-      if (part === 1) {
-        elements(
-          () => code.get(k0),
-          () => code.get(k0, depth).op(op.add),
-        );
-        return;
-      }
-      const [kEnd, start] = [code.local(), code.local()];
-      code.get(k0, depth).op(op.add).set(kEnd);
-      code.get(k0).i32(part).op(op.divU).set(high);
-      code.get(high).i32(part).op(op.mul).set(start);
-      const stop = code
-        .get(kEnd)
-        .i32(part - 1)
-        .op(op.add)
-        .i32(part)
-        .op(op.divU)
-        .keep();
-      code.while(high, { local: stop }, 1, () => {
-        values.scope(() => {
-          values.bindAxis(SUM_HIGH, high);
-          values.hoist([expr]);
-          const greater = code.get(k0, start).op(op.sub).keep();
-          const less = code.get(kEnd, start).op(op.sub).keep();
-          elements(
-            () => code.get(greater).i32(0).get(greater).i32(0).op(op.gtS, op.select),
-            () => code.get(less).i32(part).get(less).i32(part).op(op.ltS, op.select),
-          );
-        });
-        code.get(start).i32(part).op(op.add).set(start);
+      code.get(at).i32(width).op(op.remU).i32(4).op(op.mul, op.add).set(to);
+      values.hoist([byK.expr]);
+      code.get(k0).set(k);
+      segments(code, values, byK, k, kEnd, () => {
+        const value = values.value(byK.expr);
+        for (let lane = 0; lane < values.width; lane++) {
+          code.get(to, value).memory(v.storeLane, lane * width * 4, lane);
+        }
+        code
+          .get(to)
+          .i32(values.width * width * 4)
+          .op(op.add)
+          .set(to);
       });
     });
   });
 }
 
-/** A divisor of the sum axis within whose multiples no quotient or remainder of that axis changes; 1 if there is none. */
-function quotientStep(expr: Expr, axis: number, size: number): number {
-  let step = 0;
+/** An axis as high · part + low, or whole (part 0: `low` is the axis itself). */
+type Split = { expr: Expr; part: number; high: number; low: number };
+
+/** Loops over an axis from first to end (locals, unchanged), in segments within which its high part is one value. */
+function segments(code: Code, values: Values, split: Split, first: number, end: number, body: () => void): void {
+  const { expr, part, high, low } = split;
+  const at = code.get(first).keep();
+  if (part === 0) {
+    values.loop(low, at, { local: end }, 1, body);
+    return;
+  }
+  const [highAt, next, start] = [code.local(), code.local(), code.local()];
+  code.while(at, { local: end }, 0, () => {
+    values.scope(() => {
+      code.get(at).i32(part).op(op.divU).tee(highAt).i32(part).op(op.mul).set(start);
+      code.get(start).i32(part).op(op.add).tee(next).get(end, next).get(end).op(op.ltS, op.select).set(next);
+      values.bindAxis(high, highAt);
+      values.hoist([expr]);
+      const lowAt = code.get(at, start).op(op.sub).keep();
+      const lowEnd = code.get(next, start).op(op.sub).keep();
+      values.loop(low, lowAt, { local: lowEnd }, 1, body);
+      code.get(next).set(at);
+    });
+  });
+}
+
+const contiguous = (expr: Expr, axis: number): boolean =>
+  expr.kind === "load" ? strideOf(expr.index, axis) === 1 : expr.kind === "guard" && contiguous(expr.value, axis);
+
+/**
+ * Takes an axis apart so that no quotient or remainder depends on its low part; leaves it whole where there is none or
+ * that cannot be.
+ */
+function splitAxis(source: Expr, axis: number, size: number, high: number, low: number): Split {
+  const whole = { expr: source, part: 0, high, low: axis };
+  let part = 0;
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   const visit = (index: Linear): void => {
     for (const { atom } of index.terms) {
       if (atom.kind === "axis" || atom.kind === "value") continue;
-      if (atom.of.terms.some((term) => term.atom.kind === "axis" && term.atom.axis === axis)) step = gcd(atom.by, step);
+      const direct = atom.of.terms.some((term) => term.atom.kind === "axis" && term.atom.axis === axis);
+      if (direct) part = gcd(atom.by, part);
       else visit(atom.of);
     }
   };
-  const walk = (e: Expr): void => {
-    if (e.kind === "load") visit(e.index);
-    if (e.kind !== "guard") return;
-    walk(e.value);
-    for (const { index } of e.conditions) visit(index);
-  };
-  walk(expr);
-  return step > 3 && step < size && size % step === 0 ? step : 1;
-}
-
-/** Whether every index is linear in the axis. */
-function isPlain(expr: Expr, axis: number): boolean {
-  if (expr.kind === "load") return strideOf(expr.index, axis) !== null;
-  return expr.kind !== "guard" || isPlain(expr.value, axis);
-}
-
-function splitSum(expr: Expr, part: number, size: number): Expr {
-  const whole = add(scale(axisIndex(SUM_HIGH, size / part), part), axisIndex(SUM_LOW, part));
-  const replace = (index: Linear): Linear => substitute(index, (axis) => (axis === SUM ? whole : undefined));
+  eachIndex(source, visit);
+  if (part < 4 || part >= size || size % part !== 0) return whole;
+  const sum = add(scale(axisIndex(high, size / part), part), axisIndex(low, part));
+  const replace = (index: Linear): Linear => substitute(index, (each) => (each === axis ? sum : undefined));
   const walk = (e: Expr): Expr => {
-    if (e.kind === "load") return { ...e, index: replace(e.index), key: `${e.key}'` };
+    if (e.kind === "load") return { ...e, index: replace(e.index), key: `${e.key}'${axis}` };
     if (e.kind !== "guard") return e;
     const conditions = e.conditions.map((c) => ({ ...c, index: replace(c.index) }));
-    return { ...e, value: walk(e.value), conditions, key: `${e.key}'` };
+    return { ...e, value: walk(e.value), conditions, key: `${e.key}'${axis}` };
   };
-  return walk(expr);
+  const expr = walk(source);
+  let plain = true;
+  eachIndex(expr, (index) => {
+    plain &&= strideOf(index, low) !== null;
+  });
+  return plain ? { expr, part, high, low } : whole;
+}
+
+/** The indices of a load and of the guards around it. */
+function eachIndex(expr: Expr, visit: (index: Linear) => void): void {
+  if (expr.kind === "load") visit(expr.index);
+  if (expr.kind !== "guard") return;
+  eachIndex(expr.value, visit);
+  for (const { index } of expr.conditions) visit(index);
 }
 
 /** A product as a reduction, for shapes on which tiles would be mostly padding. */

@@ -10,6 +10,7 @@ import type { BufferSpec, LoopKernel, Store } from "../../ir/kernel.ts";
 import { type Linear, strideOf } from "../../ir/linear.ts";
 import { type Bound, type Code, floatBits } from "./assembler.ts";
 import { I32, op, V128, v } from "./opcodes.ts";
+import type { PlanContext } from "./plan.ts";
 import { Values } from "./values.ts";
 
 /** The parameters of every kernel function. */
@@ -76,14 +77,66 @@ function chooseVector(sizes: readonly number[], outer: number, nodes: number, al
   return best;
 }
 
-/** Renders one loop kernel into a function body; `bases` gives the locals that hold the buffers' addresses. */
-export function renderLoop(
-  code: Code,
-  kernel: LoopKernel,
-  specs: readonly BufferSpec[],
-  pushBase: (buffer: number) => void,
-): void {
-  new LoopRenderer(code, kernel, specs, pushBase).render();
+/** Renders one loop kernel; gives the bytes of scratch memory it needs. */
+export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
+  if (product(kernel.outer) === 0) return 0;
+  const { code } = plan;
+  let renderer!: LoopRenderer;
+  const part = plan.define(PART_PARAMETERS, (inner, pushBase) => {
+    renderer = new LoopRenderer(inner, kernel, plan.specs, pushBase);
+    renderer.render();
+  });
+  const { split, memoBytes, work } = renderer;
+  const pushMemo = (): Code => {
+    if (memoBytes === 0) return code.i32(0);
+    plan.pushScratch();
+    return code.get(THREAD).i32(memoBytes).op(op.mul, op.add);
+  };
+  const alone = work < WORTH_SPLITTING || split.total <= split.quantum;
+  if (alone) code.get(THREAD).if(() => code.op(op.return));
+  const range = alone ? { low: 0, high: split.total } : share(code, split.total, split.quantum);
+  // In several calls: the optimising compiler's code is entered at the next one.
+  const calls = Math.ceil(work / CALL_WORK);
+  const step = split.quantum * Math.max(1, Math.ceil(split.total / split.quantum / Math.max(1, calls)));
+  const low = code.bound(range.low).keep();
+  const high = code.local();
+  code.while(low, range.high, step, () => {
+    code.get(low).i32(step).op(op.add).tee(high).bound(range.high).get(high).bound(range.high).op(op.ltU, op.select);
+    code.set(high).get(low, high);
+    pushMemo().call(part);
+  });
+  return memoBytes * plan.threads;
+}
+
+/** First and last + 1 of the rows or vectorised elements, and scratch memory of this thread. */
+const PART_PARAMETERS = [I32, I32, I32];
+const LOW = 0;
+const HIGH = 1;
+
+/** Element operations in one call of a kernel's part. */
+const CALL_WORK = 262144;
+
+/** This thread's part of 0 … total − 1, in multiples of `quantum`. */
+function share(code: Code, total: number, quantum: number): Range {
+  const [low, high, size] = [code.local(), code.local(), code.local()];
+  const clipped = (local: number): void => {
+    code.get(local).i32(total).get(local).i32(total).op(op.ltU, op.select).set(local);
+  };
+  const count = Math.ceil(total / quantum);
+  code
+    .i32(count - 1)
+    .get(THREADS)
+    .op(op.add)
+    .get(THREADS)
+    .op(op.divU)
+    .i32(quantum)
+    .op(op.mul)
+    .tee(size);
+  code.get(THREAD).op(op.mul).set(low);
+  clipped(low);
+  code.get(low, size).op(op.add).set(high);
+  clipped(high);
+  return { low: { local: low }, high: { local: high } };
 }
 
 class LoopRenderer {
@@ -95,20 +148,50 @@ class LoopRenderer {
   private readonly unroll: number;
   private readonly roots: readonly Expr[];
   private readonly targets: readonly Store[];
+  private readonly reduces: readonly Reduce[];
+  /** Outer axes other than the vectorised one. */
+  private readonly rows: readonly number[];
+  private readonly splitsVector: boolean;
+  /** Goes through blocks of 16 vectorised elements in the outermost loop: another axis is contiguous in what is loaded. */
+  private readonly transposes: boolean;
+  /** What is split among threads: rows, or elements of the vectorised axis. */
+  readonly split: { total: number; quantum: number };
+  /** Element operations, roughly. */
+  readonly work: number;
+  memoBytes = 0;
 
   constructor(code: Code, kernel: LoopKernel, specs: readonly BufferSpec[], pushBase: (buffer: number) => void) {
     this.code = code;
     this.kernel = kernel;
     this.values = new Values(code, specs, pushBase);
+    const { values } = this;
     this.sizes = [...kernel.outer, ...kernel.inner];
     this.roots = kernel.stages.map((stage) => stage.value);
     this.targets = kernel.stages.filter((stage) => stage.kind === "store");
-    const nodes = this.values.countNodes(this.roots);
-    this.vector = chooseVector(this.sizes, kernel.outer.length, nodes, accesses(this.values, kernel));
-    const reduces = kernel.stages.filter((stage) => stage.kind === "reduce").length;
-    this.unroll = reduces > 0 ? (nodes > 24 * reduces ? 2 : 4) : nodes > 12 ? 1 : 2;
-    this.values.vector = this.vector;
-    this.values.stagesVary = this.vectorIsOuter && this.vector >= 0;
+    this.reduces = kernel.stages.filter((stage) => stage.kind === "reduce");
+    const nodes = values.countNodes(this.roots);
+    const all = accesses(values, kernel);
+    this.vector = chooseVector(this.sizes, kernel.outer.length, nodes, all);
+    values.vector = this.vector;
+    values.stagesVary = this.vectorIsOuter && this.vector >= 0;
+    const count = this.reduces.length;
+    if (count === 0) this.unroll = nodes > 12 ? 1 : 2;
+    else if (nodes > 24 * count) this.unroll = 2;
+    else this.unroll = values.stagesVary && nodes <= 3 * count ? 8 : 4;
+    const rows = kernel.outer.map((_, axis) => axis).filter((axis) => axis !== this.vector);
+    const rowCount = product(rows.map((axis) => this.sizes[axis]!));
+    const vectorSize = this.sizes[this.vector] ?? 1;
+    const across = rows.find((axis) =>
+      all.some(({ index, store }) => {
+        const stride = strideOf(index, this.vector);
+        return !store && strideOf(index, axis) === 1 && stride !== null && Math.abs(stride) >= 16;
+      }),
+    );
+    this.transposes = values.stagesVary && count === 0 && across !== undefined && vectorSize >= 16;
+    this.rows = this.transposes ? [...rows.filter((axis) => axis !== across), across!] : rows;
+    this.splitsVector = values.stagesVary && (this.transposes || rowCount < 16);
+    this.split = this.splitsVector ? { total: vectorSize, quantum: 16 } : { total: rowCount, quantum: 1 };
+    this.work = product(this.sizes) * nodes;
   }
 
   private get vectorIsOuter(): boolean {
@@ -116,57 +199,35 @@ class LoopRenderer {
   }
 
   render(): void {
-    const { code, values, kernel, sizes, vector } = this;
-    if (product(kernel.outer) === 0) return;
-    const work = product(sizes) * values.countNodes(this.roots);
-    const rows = kernel.outer.map((_, axis) => axis).filter((axis) => axis !== vector);
-    const rowCount = product(rows.map((axis) => sizes[axis]!));
-    const splitVector = this.vectorIsOuter && vector >= 0 && rowCount < 16;
-    const alone = work < WORTH_SPLITTING || (rowCount === 1 && !splitVector);
-    if (alone) code.get(THREAD).if(() => code.op(op.return));
+    const { code, values, sizes, vector } = this;
     values.hoist(this.roots, this.targets);
-    const all: Range = { low: 0, high: rowCount };
-    const rowRange = alone || splitVector ? all : this.share(rowCount, 1);
-    const vectorSize = vector >= 0 ? sizes[vector]! : 1;
-    const vectorRange = splitVector && !alone ? this.share(vectorSize, 16) : { low: 0, high: vectorSize };
-    this.eachRow(rows, rowRange, () => {
-      values.hoist(this.roots, this.targets);
-      if (this.vectorIsOuter && vector >= 0) {
-        values.loop(vector, code.bound(vectorRange.low).keep(), vectorRange.high, this.unroll, (unroll) => {
+    const [low, high] = [{ local: LOW }, { local: HIGH }];
+    const rowCount = product(this.rows.map((axis) => sizes[axis]!));
+    const run = (rows: Range, elements: Range): void =>
+      this.eachRow(this.rows, rows, () => {
+        values.hoist(this.roots, this.targets);
+        if (!values.stagesVary) {
+          this.stages(1);
+          return;
+        }
+        values.loop(vector, code.bound(elements.low).keep(), elements.high, this.unroll, (unroll) => {
           for (let u = 0; u < unroll; u++) {
             values.unroll = u;
             values.hoist(this.roots, this.targets);
           }
           this.stages(unroll);
         });
-      } else {
-        this.stages(1);
-      }
-    });
-  }
-
-  /** This thread's part of 0 … total − 1, in multiples of `quantum`. */
-  private share(total: number, quantum: number): Range {
-    const { code } = this;
-    const [low, high, size] = [code.local(), code.local(), code.local()];
-    const clipped = (local: number): void => {
-      code.get(local).i32(total).get(local).i32(total).op(op.ltU, op.select).set(local);
-    };
-    const count = Math.ceil(total / quantum);
-    code
-      .i32(count - 1)
-      .get(THREADS)
-      .op(op.add)
-      .get(THREADS)
-      .op(op.divU)
-      .i32(quantum)
-      .op(op.mul)
-      .tee(size);
-    code.get(THREAD).op(op.mul).set(low);
-    clipped(low);
-    code.get(low, size).op(op.add).set(high);
-    clipped(high);
-    return { low: { local: low }, high: { local: high } };
+      });
+    if (!this.splitsVector) run({ low, high }, { low: 0, high: sizes[vector] ?? 1 });
+    else if (!this.transposes) run({ low: 0, high: rowCount }, { low, high });
+    else {
+      const block = code.get(LOW).keep();
+      const end = code.local();
+      code.while(block, high, 16, () => {
+        code.get(block).i32(16).op(op.add).tee(end).get(HIGH, end).get(HIGH).op(op.ltU, op.select).set(end);
+        run({ low: 0, high: rowCount }, { low: { local: block }, high: { local: end } });
+      });
+    }
   }
 
   /** Loops over the row-major positions low … high − 1 of the given axes. */
@@ -216,25 +277,26 @@ class LoopRenderer {
 
   /** All stages for one outer index (for `lanes` vectors of them when the vectorised axis is an outer one). */
   private stages(lanes: number): void {
-    const { kernel, values } = this;
-    const reduces = kernel.stages.filter((stage): stage is Reduce => stage.kind === "reduce");
+    const { kernel, values, reduces } = this;
     const stores = kernel.stages.filter((stage) => stage.kind === "store");
-    for (const phase of phases(reduces.map((stage) => values.stagesOf(stage.value)))) {
-      this.reducePhase(
-        phase.map((stage) => ({ stage, reduce: reduces[stage]! })),
-        lanes,
-      );
-    }
     const outer = stores.filter((store) => store.level === "outer" || kernel.inner.length === 0);
     const inner = stores.filter((store) => !outer.includes(store));
+    const passes = phases(reduces.map((stage) => values.stagesOf(stage.value)));
+    const rootsOf = passes.map((stages) => stages.map((stage) => reduces[stage]!.value));
+    rootsOf.push(inner.map((store) => store.value));
+    passes.forEach((stages, at) => {
+      const kept = this.keptFor(rootsOf[at]!, rootsOf.slice(at + 1).flat());
+      this.reducePhase(
+        stages.map((stage) => ({ stage, reduce: reduces[stage]! })),
+        lanes,
+        kept,
+      );
+      for (const expr of kept) values.memo.set(expr.key, this.slot(expr));
+    });
     // Everything is read before anything of the same iteration is written.
     const pending: (() => void)[] = [];
     for (let u = 0; u < lanes; u++) {
       values.unroll = u;
-      values.hoist(
-        inner.map((store) => store.value),
-        inner,
-      );
       const results = outer.map((store) => values.value(store.value));
       pending.push(() => {
         values.unroll = u;
@@ -245,68 +307,129 @@ class LoopRenderer {
     }
     values.unroll = 0;
     if (inner.length > 0) {
-      this.eachInner(
-        lanes,
-        inner.map((store) => store.value),
-        inner,
-        () => {
-          const results = inner.map((store) => values.value(store.value));
-          inner.forEach((store, at) => {
-            values.store(store.buffer, store.index, results[at]!);
-          });
-        },
-      );
+      const roots = inner.map((store) => store.value);
+      this.eachInner(lanes, roots, inner, () => {
+        const results = roots.map((root) => values.value(root));
+        inner.forEach((store, at) => {
+          values.store(store.buffer, store.index, results[at]!);
+        });
+      });
     }
     for (const write of pending) write();
     values.unroll = 0;
+    values.memo.clear();
+  }
+
+  /** Costly values of one pass over a row that a later pass needs again: kept in scratch memory, a row for each. */
+  private keptFor(now: readonly Expr[], later: readonly Expr[]): Expr[] {
+    const { kernel, sizes, values, vector } = this;
+    const size = sizes[vector]!;
+    if (this.vectorIsOuter || product(kernel.inner) !== size || size > MEMO_ELEMENTS) return [];
+    const again = values.parts(later);
+    const kept: Expr[] = [];
+    const seen = new Set<Expr>();
+    const visit = (source: Expr): void => {
+      const expr = values.expand(source);
+      if (seen.has(expr) || values.memo.has(expr.key)) return;
+      seen.add(expr);
+      if (again.has(expr) && values.countNodes([expr]) >= MEMO_NODES && values.variesInLane(expr)) kept.push(expr);
+      else if (expr.kind === "apply") expr.args.forEach(visit);
+    };
+    now.forEach(visit);
+    return kept;
+  }
+
+  private readonly slots = new Map<string, number>();
+
+  /** Byte offset of a kept value's row. */
+  private slot(expr: Expr): number {
+    let slot = this.slots.get(expr.key);
+    if (slot === undefined) {
+      slot = this.memoBytes;
+      this.slots.set(expr.key, slot);
+      this.memoBytes += Math.ceil(this.sizes[this.vector]! / 16) * 64;
+    }
+    return slot;
   }
 
   /** Reductions that do not need each other's results share one pass over the inner range. */
-  private reducePhase(list: readonly { stage: number; reduce: Reduce }[], lanes: number): void {
+  private reducePhase(list: readonly { stage: number; reduce: Reduce }[], lanes: number, kept: readonly Expr[]): void {
     const { code, values } = this;
     const across = !this.vectorIsOuter;
     const count = across ? this.unroll : lanes;
-    const accumulators = list.map(({ reduce: { op: of, dtype } }) =>
-      Array.from({ length: count }, () => {
-        code.splat(identityWord(of.identity(dtype), dtype));
-        return code.keep(V128);
-      }),
-    );
-    const roots = list.map(({ reduce }) => reduce.value);
-    this.eachInner(lanes, roots, [], () => {
-      list.forEach(({ reduce: { op: of, value, dtype } }, at) => {
-        const total = accumulators[at]![values.unroll]!;
-        values.pushCombined(of.combine, total, values.value(value), dtype);
-        // In the loop over single elements the other lanes hold nothing.
-        if (across && values.width === 1 && this.vector >= 0) code.get(total).words(-1, 0, 0, 0).op(v.bitselect);
-        code.set(total);
+    const fresh = (): number[][] => list.map(() => Array.from({ length: count }, () => code.vector()));
+    const clear = (locals: readonly (readonly number[])[]): void => {
+      list.forEach(({ reduce: { op: of, dtype } }, at) => {
+        for (const local of locals[at]!) code.splat(identityWord(of.identity(dtype), dtype)).set(local);
       });
-    });
-    list.forEach(({ stage, reduce: { op: of, dtype } }, at) => {
-      const totals = accumulators[at]!;
-      if (!across || this.vector < 0) {
-        totals.forEach((total, u) => {
-          values.unroll = u;
-          if (u < (across ? 1 : lanes)) values.bindStage(stage, total);
+    };
+    const join = ({ op: of, dtype }: Reduce, into: number, other: number): void => {
+      values.pushCombined(of.combine, into, other, dtype);
+      code.set(into);
+    };
+    const totals = fresh();
+    clear(totals);
+    let sums = totals;
+    const blocks: Blocks = {
+      begin() {
+        if (sums === totals) sums = fresh();
+        clear(sums);
+      },
+      end() {
+        list.forEach(({ reduce }, at) => {
+          totals[at]!.forEach((total, u) => {
+            join(reduce, total, sums[at]![u]!);
+          });
         });
-        values.unroll = 0;
+      },
+    };
+    const roots = list.map(({ reduce }) => reduce.value);
+    this.eachInner(
+      lanes,
+      roots,
+      [],
+      () => {
+        list.forEach(({ reduce: { op: of, value, dtype } }, at) => {
+          const sum = sums[at]![values.unroll]!;
+          values.pushCombined(of.combine, sum, values.value(value), dtype);
+          // In the loop over single elements the other lanes hold nothing.
+          if (across && values.width === 1) code.get(sum).words(-1, 0, 0, 0).op(v.bitselect);
+          code.set(sum);
+        });
+        for (const expr of kept) values.remember(expr, this.slot(expr));
+      },
+      blocks,
+    );
+    list.forEach(({ stage, reduce }, at) => {
+      const [total, ...others] = totals[at]! as [number, ...number[]];
+      if (across) {
+        for (const other of others) join(reduce, total, other);
+        join(reduce, total, code.get(total, total).shuffle(2, 3, 0, 1).keep(V128));
+        join(reduce, total, code.get(total, total).shuffle(1, 0, 3, 2).keep(V128));
+        values.bindStage(stage, total);
         return;
       }
-      const total = totals[0]!;
-      const fold = (other: number): void => {
-        values.pushCombined(of.combine, total, other, dtype);
-        code.set(total);
-      };
-      for (const other of totals.slice(1)) fold(other);
-      fold(code.get(total, total).shuffle(2, 3, 0, 1).keep(V128));
-      fold(code.get(total, total).shuffle(1, 0, 3, 2).keep(V128));
-      values.bindStage(stage, total);
+      totals[at]!.forEach((each, u) => {
+        values.unroll = u;
+        values.bindStage(stage, each);
+      });
+      values.unroll = 0;
     });
   }
 
-  /** Loops over the inner range; `body` runs for each vector with `values.unroll` set. */
-  private eachInner(lanes: number, roots: readonly Expr[], targets: readonly Store[], body: () => void): void {
+  /**
+   * Loops over the inner range; `body` runs for each vector with `values.unroll` set. Long runs are cut into blocks,
+   * for sums that are exact enough: each block has sums of its own, which then are added up.
+   */
+  private eachInner(
+    lanes: number,
+    roots: readonly Expr[],
+    targets: readonly Store[],
+    body: () => void,
+    blocks?: Blocks,
+  ): void {
     const { code, kernel, values, sizes, vector } = this;
+    const across = !this.vectorIsOuter;
     const inner = kernel.inner
       .map((_, at) => kernel.outer.length + at)
       .filter((axis) => axis !== vector && sizes[axis] !== 1);
@@ -318,30 +441,69 @@ class LoopRenderer {
       }
       values.unroll = 0;
     };
-    const enter = (at: number): void => {
+    const hoist = (): void => {
       for (let u = 0; u < lanes; u++) {
         values.unroll = u;
         values.hoist(roots, targets);
       }
       values.unroll = 0;
-      if (at === inner.length) {
-        if (vector >= 0 && !this.vectorIsOuter) {
-          values.loop(vector, code.i32(0).keep(), sizes[vector]!, this.unroll, bodies);
-        } else bodies(lanes);
+    };
+    /** The innermost loop, over `axis` from its local `at`. */
+    const innermost = (axis: number, at: number, end: Bound): void => {
+      if (across) values.loop(axis, at, end, this.unroll, bodies);
+      else {
+        code.while(at, end, 1, () =>
+          values.scope(() => {
+            values.bindAxis(axis, at);
+            hoist();
+            bodies(lanes);
+          }),
+        );
+      }
+    };
+    const enter = (depth: number): void => {
+      hoist();
+      const axis = across && depth === inner.length ? vector : inner[depth];
+      if (axis === undefined) {
+        bodies(lanes);
         return;
       }
-      const axis = inner[at]!;
-      const local = code.local();
-      code.for(local, 0, sizes[axis]!, 1, () => {
-        values.scope(() => {
-          values.bindAxis(axis, local);
-          enter(at + 1);
-        });
+      const at = code.i32(0).keep();
+      const size = sizes[axis]!;
+      const last = across ? depth === inner.length : depth === inner.length - 1;
+      if (!last) {
+        code.while(at, size, 1, () =>
+          values.scope(() => {
+            values.bindAxis(axis, at);
+            enter(depth + 1);
+          }),
+        );
+        return;
+      }
+      const block = across ? 4096 : 256;
+      if (!blocks || (size <= 2 * block && (depth === 0 || size < block / 16))) {
+        innermost(axis, at, size);
+        return;
+      }
+      const end = code.local();
+      code.loop(() => {
+        code.get(at).i32(block).op(op.add).tee(end).i32(size).get(end).i32(size).op(op.ltU, op.select).set(end);
+        blocks.begin();
+        innermost(axis, at, { local: end });
+        blocks.end();
+        code.get(at).i32(size).op(op.ltS);
       });
     };
     values.scope(() => enter(0));
   }
 }
+
+/** Called around each block of a long run. */
+type Blocks = { begin(): void; end(): void };
+
+/** Rows up to this length, and values of at least so many operations, are kept rather than computed twice. */
+const MEMO_ELEMENTS = 16384;
+const MEMO_NODES = 8;
 
 type Range = { low: Bound; high: Bound };
 

@@ -3,7 +3,7 @@ import { bytesPerElement } from "../../dtype.ts";
 import type { BufferSpec, Kernel, Schedule } from "../../ir/kernel.ts";
 import { buffersOf, type MemoryPlan, planMemory } from "../../schedule/memory.ts";
 import { type Code, ModuleBuilder } from "./assembler.ts";
-import { contractScratch, renderContract } from "./contract-kernel.ts";
+import { renderContract } from "./contract-kernel.ts";
 import { customScratch, renderCustom } from "./custom.ts";
 import type { Library } from "./library.ts";
 import { KERNEL_PARAMETERS, renderLoop, THREAD, THREADS } from "./loop-kernel.ts";
@@ -61,7 +61,7 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
   );
   const { buffers, kernels } = schedule;
   const layout = blockLayout(schedule);
-  let scratch = 0;
+  const scratch: number[] = [];
   const functions = kernels.map((kernel, number) =>
     module.define(KERNEL_PARAMETERS, [], (code) => {
       const { reads, writes } = buffersOf(kernel);
@@ -94,11 +94,11 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
         },
         counter: () => block + layout.offset + number * 64,
       };
-      scratch = Math.max(scratch, renderKernel(kernel, context));
+      scratch[number] = renderKernel(kernel, context);
     }),
   );
   const memory = planMemory(schedule, 64);
-  const waits = barriers(schedule, memory);
+  const waits = barriers(schedule, memory, scratch);
   module.define(
     KERNEL_PARAMETERS,
     [],
@@ -114,7 +114,7 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
   return {
     bytes: module.bytes(),
     memory,
-    scratch,
+    scratch: Math.max(0, ...scratch),
     blockBytes: layout.total,
     counters: layout,
     work: kernels.reduce((sum, kernel) => sum + workOf(kernel), 0),
@@ -124,15 +124,13 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
 /** Renders one kernel; gives the bytes of scratch memory it needs. */
 function renderKernel(kernel: Kernel, context: PlanContext): number {
   if (kernel.kind === "contract") {
-    renderContract(kernel, context);
-    return contractScratch(kernel, context.library, context.threads);
+    return renderContract(kernel, context);
   }
   if (kernel.kind === "custom") {
     renderCustom(kernel, context);
     return customScratch(kernel, context.threads);
   }
-  renderLoop(context.code, kernel, context.specs, context.pushBase);
-  return 0;
+  return renderLoop(kernel, context);
 }
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
@@ -144,7 +142,7 @@ function workOf(kernel: Kernel): number {
 }
 
 /** Before which kernels threads must wait for each other: where memory written since the last wait is used, or read is written. */
-function barriers(schedule: Schedule, memory: MemoryPlan): boolean[] {
+function barriers(schedule: Schedule, memory: MemoryPlan, scratch: readonly number[]): boolean[] {
   const { buffers, kernels } = schedule;
   type Span = { space: string; low: number; high: number };
   const span = (buffer: number): Span => {
@@ -157,11 +155,12 @@ function barriers(schedule: Schedule, memory: MemoryPlan): boolean[] {
   const meets = (a: Span, b: Span): boolean => a.space === b.space && a.low < b.high && b.low < a.high;
   let written: Span[] = [];
   let read: Span[] = [];
-  return kernels.map((kernel) => {
+  return kernels.map((kernel, at) => {
     const { reads, writes } = buffersOf(kernel);
     const [from, to] = [reads.map(span), writes.map(span)];
     const waits =
-      usesScratch(kernel) ||
+      kernel.kind === "custom" ||
+      scratch[at]! > 0 ||
       [...from, ...to].some((a) => written.some((b) => meets(a, b))) ||
       to.some((a) => read.some((b) => meets(a, b)));
     if (waits) written = read = [];
@@ -170,5 +169,3 @@ function barriers(schedule: Schedule, memory: MemoryPlan): boolean[] {
     return waits;
   });
 }
-
-const usesScratch = (kernel: Kernel): boolean => kernel.kind !== "loop";

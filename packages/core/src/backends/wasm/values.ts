@@ -25,6 +25,9 @@ type Known = { local: number; mask: number };
 
 const STAGE_BIT = 16;
 
+/** The parameter that holds the address of kept values. */
+export const MEMO = 2;
+
 /** The bits of a constant as a lane of its type. */
 function wordOf(type: ComputeType, value: number): number {
   if (type === "f32") return floatBits(value);
@@ -81,7 +84,7 @@ export class Values {
     return undefined;
   }
 
-  private remember(key: string, local: number, mask = 0): number {
+  private record(key: string, local: number, mask = 0): number {
     this.scopes[this.scopes.length - 1]!.set(key, { local, mask });
     return local;
   }
@@ -92,7 +95,7 @@ export class Values {
   }
 
   bindStage(stage: number, local: number): void {
-    this.remember(this.keyed(`s${stage}`, this.stagesVary), local);
+    this.record(this.keyed(`s${stage}`, this.stagesVary), local);
     this.ready |= 1 << (STAGE_BIT + stage);
   }
 
@@ -172,6 +175,27 @@ export class Values {
     return atom.kind === "value" ? this.depends(this.expand(atom.value)) : this.dependsIndex(atom.of);
   }
 
+  /** Values kept in memory, by key: byte offset from the address in MEMO, element i of the vectorised axis at 4 i. */
+  readonly memo = new Map<string, number>();
+
+  private pushMemo(): void {
+    this.code.get(MEMO).get(this.axes.get(this.vector)!).i32(2).op(op.shl, op.add);
+  }
+
+  /** Writes a value to its place in memory. */
+  remember(expr: Expr, offset: number): void {
+    const value = this.value(expr);
+    this.pushMemo();
+    this.code.get(value);
+    if (this.width === 4) this.code.memory(v.store, offset + this.unroll * 16);
+    else this.code.memory(v.storeLane, offset, 0);
+  }
+
+  /** Whether lanes have different values of the expression. */
+  variesInLane(expr: Expr): boolean {
+    return this.varies(this.depends(expr));
+  }
+
   /** Which stages an expression reads, one bit each. */
   stagesOf(expr: Expr): number {
     return this.depends(this.expand(expr)) >>> STAGE_BIT;
@@ -249,6 +273,11 @@ export class Values {
 
   /** How many values are computed for one element: the size of a kernel's body. */
   countNodes(roots: readonly Expr[]): number {
+    return this.parts(roots).size;
+  }
+
+  /** All expressions that `roots` are made of. */
+  parts(roots: readonly Expr[]): Set<Expr> {
     const seen = new Set<Expr>();
     const visit = (expr: Expr): void => {
       if (seen.has(expr)) return;
@@ -257,7 +286,7 @@ export class Values {
       else if (expr.kind === "guard") visit(expr.value);
     };
     for (const root of roots) visit(this.expand(root));
-    return seen.size;
+    return seen;
   }
 
   // Hoisting.
@@ -274,6 +303,7 @@ export class Values {
     const visit = (expr: Expr): void => {
       if (seen.has(expr)) return;
       seen.add(expr);
+      if (this.memo.has(expr.key)) return;
       if ((this.depends(expr) & ~this.ready) === 0) this.value(expr);
       else if (expr.kind === "apply") expr.args.forEach(visit);
       else if (expr.kind === "load") {
@@ -295,7 +325,7 @@ export class Values {
     });
     if (done !== -1 && !fresh) return;
     this.pushAddress(buffer, index, ready);
-    this.remember(key, this.code.keep(), ready);
+    this.record(key, this.code.keep(), ready);
   }
 
   // Indices.
@@ -341,7 +371,7 @@ export class Values {
       this.pushIndex(atom.of);
       code.i32(atom.by).op(atom.kind === "div" ? op.divU : op.remU);
     }
-    code.tee(this.remember(key, code.local()));
+    code.tee(this.record(key, code.local()));
   }
 
   /** Pushes an index as an i32: the first lane's. */
@@ -396,7 +426,7 @@ export class Values {
         }
       }
     }
-    return this.remember(key, code.keep(V128));
+    return this.record(key, code.keep(V128));
   }
 
   // Values.
@@ -407,8 +437,13 @@ export class Values {
     const key = this.keyed(expr.kind === "stage" ? `s${expr.stage}` : expr.key, this.varies(this.depends(expr)));
     const known = this.find(key);
     if (known) return known.local;
-    this.push(expr);
-    return this.remember(key, this.code.keep(V128));
+    const kept = this.memo.get(expr.key);
+    if (kept === undefined) this.push(expr);
+    else {
+      this.pushMemo();
+      this.code.memory(this.width === 4 ? v.load : v.loadZero, kept + this.unroll * 16);
+    }
+    return this.record(key, this.code.keep(V128));
   }
 
   private push(expr: Expr): void {
@@ -440,7 +475,7 @@ export class Values {
   pushCombined(of: ElementwiseOp, a: number, b: number, dtype: DType): void {
     const exprs = [a, b].map((local): Expr => {
       const key = `p${this.serial++}`;
-      this.remember(key, local);
+      this.record(key, local);
       // Never loaded: the key is known already.
       return { kind: "load", buffer: -1, index: constant(0), dtype, key };
     });
@@ -517,16 +552,19 @@ export class Values {
     const { code } = this;
     const otherwise = wordOf(computeType(expr.dtype), expr.otherwise);
     const inside = (): void => this.scope(() => code.get(this.value(expr.value)));
-    const mask = expr.conditions.reduce((bits, { index }) => bits | this.dependsIndex(index), 0);
-    if (this.width === 1 || !this.varies(mask)) {
-      expr.conditions.forEach((condition, at) => {
+    const varying = expr.conditions.filter(({ index }) => this.width === 4 && this.varies(this.dependsIndex(index)));
+    const uniform = expr.conditions.filter((condition) => !varying.includes(condition));
+    if (uniform.length > 0) {
+      uniform.forEach((condition, at) => {
         this.pushCondition(condition);
         if (at > 0) code.op(op.and);
       });
-      code.if(inside, () => code.splat(otherwise), V128);
+      const then =
+        varying.length === 0 ? inside : () => this.scope(() => this.pushGuard({ ...expr, conditions: varying }));
+      code.if(then, () => code.splat(otherwise), V128);
       return;
     }
-    expr.conditions.forEach((condition, at) => {
+    varying.forEach((condition, at) => {
       this.pushConditions(condition);
       if (at > 0) code.op(v.and);
     });
