@@ -1,316 +1,251 @@
-// NOTE for the engineer of this folder: this is an interim device by the lead (adapter, index, loop-kernel, contract-kernel,
-// wgsl-values, buffer-pool, slots, rendered, gpu-errors, kernels/attention, kernels/scatter). Replace it by yours when yours
-// passes packages/core/test/device, keep what is better of both, delete the rest, and remove this note.
-/** The webgpu device: schedules rendered to WGSL; one encoder, one pass and one submission for each run. */
-
+/** The webgpu device: schedules rendered to WGSL, one submission for each run. */
 import { debug, debugLevel } from "../../debug.ts";
-import {
-  bfloatToNumber,
-  type DType,
-  type HostArray,
-  halfToNumber,
-  hostArray,
-  numberToBfloat,
-  numberToHalf,
-} from "../../dtype.ts";
+import type { DType, HostArray } from "../../dtype.ts";
 import { VlmError } from "../../errors.ts";
-import type { CustomKernel, Kernel, Schedule } from "../../ir/kernel.ts";
+import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
-import { isSoftware, requestDevice } from "./adapter.ts";
-import { BufferPool } from "./buffer-pool.ts";
-import { renderContract } from "./contract-kernel.ts";
-import { deviceLost, gpuError, shaderError } from "./gpu-errors.ts";
-import type { GpuDevice } from "./gpu-types.ts";
-import { renderLoop } from "./loop-kernel.ts";
-import type { RenderedPass } from "./rendered.ts";
-import { planSlots } from "./slots.ts";
-import { isPacked } from "./wgsl-values.ts";
+import type { AdapterInfo } from "./adapter.ts";
+import { type Connection, connect } from "./connection.ts";
+import { wrap } from "./errors.ts";
+import { type Block, DeviceMemory, type GpuBuffer } from "./memory.ts";
+import { Pipelines } from "./pipelines.ts";
+import { bindGroupOf, type Plan, preparePlan } from "./plan.ts";
+import { profile } from "./profile.ts";
+import { DEFAULT_PREFERENCE, SOFTWARE_PREFERENCE, type TilePreference } from "./render/tiles.ts";
+import { fromDevice, storedBytes, toDevice } from "./storage.ts";
+import { tuneTiles } from "./tune.ts";
+
+export { hasHardwareAdapter } from "./adapter.ts";
+
+/**
+ * The application's WebGPU device type where the program knows WebGPU's types; without them anything is taken.
+ * (Naming `GPUDevice` here would make this library's types fail in programs that lack it.)
+ */
+export type GpuDevice = typeof globalThis extends { GPUDevice: { prototype: infer T } } ? T : unknown;
 
 export type WebGpuOptions = {
-  /** The application's own device; default: a new one with everything the adapter offers. */
-  device?: GpuDevice | undefined;
+  /** A device of the application; it is never destroyed here. Default: one of the best adapter, with all its limits. */
+  device?: GpuDevice;
+  /** Measure a few matrix tiles once when the device opens. Default: on hardware adapters. */
+  tune?: boolean;
 };
 
-type GpuBufferHandle = Buffer & { gpu: GPUBuffer; id: number };
-
-type Pass = {
-  name: string;
-  pipeline: GPUComputePipeline;
-  bindings: readonly number[];
-  workgroups: readonly [number, number, number];
+export type WebGpuBackend = Backend & {
+  readonly name: "webgpu";
+  readonly info: AdapterInfo;
+  memory(): { bytes: number; buffers: number; peak: number; pooled: number; temporaries: number };
+  /** Pipelines compiled so far. */
+  readonly pipelines: number;
 };
 
-type GpuExecutable = Executable & {
-  passes: readonly Pass[];
-  /** Bytes of each temporary allocation of a run, and which one serves each of the schedule's buffers (−1: none). */
-  slots: readonly number[];
-  slotOf: readonly number[];
-  /** Bind groups of the last runs, by the buffers they bind. */
-  groups: Map<string, readonly GPUBindGroup[]>;
-};
+type WebGpuExecutable = Executable & { plan: Plan };
 
-/** Greatest number of remembered sets of bind groups per plan; a training loop alternates between a few. */
-const GROUP_SETS = 8;
-
-/** Opens the webgpu device. Throws `BackendUnavailableError` where there is none. */
-export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
-  const device = (options.device as GPUDevice | undefined) ?? (await requestDevice());
-  debug("device", () => ({ text: `webgpu: ${describe(device)}` }));
-  return new WebGpuBackend(device);
+/** Opens the webgpu device. Throws `BackendUnavailableError` with what to install or enable. */
+export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+  const connection = await connect(options.device as GPUDevice | undefined);
+  debug("device", () => ({ text: `webgpu: ${connection.info.name}${connection.info.software ? " (software)" : ""}` }));
+  const { software } = connection.info;
+  let preference: TilePreference = software ? SOFTWARE_PREFERENCE : DEFAULT_PREFERENCE;
+  if (options.tune ?? !software) preference = await tuneTiles(connection, preference);
+  return new WebGpuDevice(connection, preference);
 }
 
-function describe(device: GPUDevice): string {
-  const info = (device as GPUDevice & { adapterInfo?: GPUAdapterInfo }).adapterInfo;
-  return info ? `${info.vendor} ${info.architecture} ${info.description}` : "the application's device";
-}
-
-class WebGpuBackend implements Backend {
+class WebGpuDevice implements WebGpuBackend {
   readonly name = "webgpu";
   readonly maxKernelBuffers: number;
-  private readonly device: GPUDevice;
-  private readonly pool: BufferPool;
-  private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
-  private lost: VlmError | null = null;
-  private disposed = false;
-  private ids = 0;
+  private readonly connection: Connection;
+  private readonly store: DeviceMemory;
+  private readonly compiled: Pipelines;
+  private readonly preference: TilePreference;
+  private readonly maxBinding: number;
 
-  constructor(device: GPUDevice) {
-    this.device = device;
-    this.maxKernelBuffers = device.limits.maxStorageBuffersPerShaderStage;
-    this.pool = new BufferPool(device);
-    device.lost.then((info) => {
-      this.lost ??= deviceLost(info.reason, info.message);
-    });
+  constructor(connection: Connection, preference: TilePreference) {
+    this.connection = connection;
+    this.preference = preference;
+    this.store = new DeviceMemory(connection);
+    this.compiled = new Pipelines(connection);
+    const { limits } = connection.device;
+    this.maxBinding = Math.floor(limits.maxStorageBufferBindingSize / 256) * 256;
+    this.maxKernelBuffers = limits.maxStorageBuffersPerShaderStage;
   }
 
-  /** After a loss most calls still seem to work: every entry asks first. */
-  private alive(): void {
-    if (this.lost) throw this.lost;
-    if (this.disposed) throw deviceLost("destroyed", "the device was disposed");
+  get info(): AdapterInfo {
+    return this.connection.info;
   }
 
-  allocate(dtype: DType, size: number): GpuBufferHandle {
-    this.alive();
-    const bytes = Math.max(4, isPacked(dtype) ? Math.ceil(size / 2) * 4 : size * 4);
-    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
-    if (bytes > limit) {
-      throw new VlmError("LimitExceededError", "BINDING_SIZE", {
-        what: `webgpu: a tensor of ${size} ${dtype} elements needs ${bytes} bytes, a binding holds ${limit}`,
-        hint: "split the tensor, use a narrower dtype, or the wasm device",
-        details: { bytes, limit },
-      });
-    }
-    return { dtype, size, bytes, gpu: this.pool.take(bytes), id: this.ids++ };
+  get pipelines(): number {
+    return this.compiled.compiled;
+  }
+
+  allocate(dtype: DType, size: number): Buffer {
+    this.connection.check();
+    return this.store.allocate(dtype, size);
   }
 
   free(buffer: Buffer): void {
-    this.pool.give((buffer as GpuBufferHandle).gpu);
+    this.store.free(buffer as GpuBuffer);
+  }
+
+  private blockOf(buffer: Buffer): Block {
+    const { block } = buffer as GpuBuffer;
+    if (block) return block;
+    throw new VlmError("DisposedError", "WEBGPU_BUFFER_FREED", {
+      what: `webgpu: the ${buffer.dtype} buffer of ${buffer.size} elements has been freed`,
+      hint: "keep the tensor alive while it is in use",
+    });
   }
 
   write(buffer: Buffer, data: HostArray): void {
-    this.alive();
-    const { gpu, dtype, size } = buffer as GpuBufferHandle;
-    const words = toWords(data, dtype, size);
-    if (words.byteLength > 0) this.device.queue.writeBuffer(gpu, 0, words.buffer, words.byteOffset, words.byteLength);
+    this.connection.check();
+    const block = this.blockOf(buffer);
+    if (data.length !== buffer.size) {
+      throw new VlmError("ArgumentError", "WEBGPU_WRITE_SIZE", {
+        what: `webgpu: ${data.length} elements are written to a buffer of ${buffer.size}`,
+        hint: "pass exactly one value for each element",
+      });
+    }
+    if (data.length > 0) this.store.write(block, toDevice(buffer.dtype, data));
+    (buffer as GpuBuffer).verdict = null;
   }
 
   async read(buffer: Buffer): Promise<HostArray> {
-    this.alive();
-    const { gpu, dtype, size, bytes } = buffer as GpuBufferHandle;
-    const staging = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+    this.connection.check();
+    const block = this.blockOf(buffer);
+    const { dtype, size } = buffer;
+    const bytes = storedBytes(dtype, size);
+    const source = (buffer as GpuBuffer).verdict;
+    const created = block.verdict;
+    const stage = this.store.stage(bytes);
+    let healthy = false;
     try {
-      const encoder = this.device.createCommandEncoder();
-      encoder.copyBufferToBuffer(gpu, 0, staging, 0, bytes);
-      this.device.queue.submit([encoder.finish()]);
-      try {
-        await staging.mapAsync(GPUMapMode.READ);
-      } catch (cause) {
-        this.alive();
-        throw deviceLost("unknown", String(cause));
-      }
-      return fromWords(new Uint32Array(staging.getMappedRange().slice(0)), dtype, size);
+      const { device } = this.connection;
+      const { verdict } = this.connection.guarded(
+        "reading a tensor",
+        () => this.store.bytesInUse,
+        () => {
+          const encoder = device.createCommandEncoder();
+          encoder.copyBufferToBuffer(block.gpu, 0, stage.gpu, 0, bytes);
+          device.queue.submit([encoder.finish()]);
+        },
+      );
+      const mapped = stage.gpu.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
+      mapped.catch(() => {});
+      // The errors that explain come first; a buffer that is not valid cannot be mapped either.
+      await Promise.all([created, stage.verdict, source, verdict]);
+      await this.connection.orLost(mapped);
+      this.connection.check();
+      const result = fromDevice(dtype, size, stage.gpu.getMappedRange(0, bytes));
+      stage.gpu.unmap();
+      healthy = true;
+      return result;
+    } catch (error) {
+      this.connection.check();
+      throw wrap("reading a tensor", error);
     } finally {
-      staging.destroy();
+      this.store.unstage(stage, healthy);
     }
   }
 
   async prepare(schedule: Schedule): Promise<Executable> {
-    this.alive();
-    const specs = [...schedule.buffers];
-    const rendered = schedule.kernels.flatMap((kernel) => this.render(kernel, specs));
-    for (const { name, workgroups } of rendered) this.checkDispatch(name, workgroups);
-    const passes = await Promise.all(
-      rendered.map(async ({ name, source, bindings, workgroups }): Promise<Pass> => {
-        return { name, bindings, workgroups, pipeline: await this.pipeline(name, source) };
-      }),
-    );
-    const { slots, slotOf } = planSlots(specs, passes);
-    const executable: GpuExecutable = {
-      schedule,
-      passes,
-      slots,
-      slotOf,
-      groups: new Map(),
-      dispose: () => executable.groups.clear(),
-    };
+    this.connection.check();
+    const plan = await preparePlan(schedule, this.connection, this.compiled, this.preference);
+    const executable: WebGpuExecutable = { schedule, plan, dispose: () => plan.uniform?.destroy() };
     return executable;
   }
 
-  private render(kernel: Kernel, specs: Schedule["buffers"][number][]): RenderedPass[] {
-    if (kernel.kind === "custom") return this.renderCustom(kernel, specs);
-    if (kernel.kind === "contract") return [renderContract(kernel, specs)];
-    const pass = renderLoop(kernel, specs);
-    return pass ? [pass] : [];
-  }
-
-  private renderCustom(kernel: CustomKernel, specs: Schedule["buffers"][number][]): RenderedPass[] {
-    const { limits, features } = this.device;
-    const { passes, scratch = [] } = kernel.op.webgpu!({
-      inputs: kernel.inputs,
-      outputs: kernel.outputs,
-      attributes: kernel.attributes,
-      limits: {
-        maxWorkgroupStorage: limits.maxComputeWorkgroupStorageSize,
-        maxWorkgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
-      },
-      features: { f16: features.has("shader-f16"), subgroups: features.has("subgroups") },
-    });
-    const first = specs.length;
-    for (const words of scratch) specs.push({ dtype: "u32", size: words, role: "temporary", position: -1 });
-    return passes.map(({ wgsl, bindings, workgroups }, i) => ({
-      name: `${kernel.name} ${i + 1}/${passes.length}`,
-      source: wgsl,
-      workgroups,
-      bindings: bindings.map((binding) => {
-        if ("input" in binding) return kernel.inputs[binding.input]!.buffer;
-        return "output" in binding ? kernel.outputs[binding.output]!.buffer : first + binding.scratch;
-      }),
-    }));
-  }
-
-  private checkDispatch(name: string, workgroups: readonly number[]): void {
-    const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
-    if (workgroups.every((n) => n <= limit)) return;
-    throw new VlmError("LimitExceededError", "DISPATCH_SIZE", {
-      what: `webgpu: ${name} needs [${workgroups.join(" ")}] workgroups, ${limit} fit in a dimension`,
-      hint: "use smaller batches",
-    });
-  }
-
-  /** One pipeline for each shader text. */
-  private pipeline(name: string, source: string): Promise<GPUComputePipeline> {
-    let pipeline = this.pipelines.get(source);
-    if (!pipeline) {
-      debug("source", () => ({ name, text: source }));
-      // The pipeline's own error is what is thrown; the module's would only be printed.
-      this.device.pushErrorScope("validation");
-      const module = this.device.createShaderModule({ code: source });
-      this.device.popErrorScope().catch(() => {});
-      pipeline = this.device
-        .createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } })
-        .catch(async (cause) => {
-          this.pipelines.delete(source);
-          this.alive();
-          throw await shaderError(name, source, module, cause);
-        });
-      this.pipelines.set(source, pipeline);
+  run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
+    let verdict: Promise<void>;
+    try {
+      verdict = this.submit((executable as WebGpuExecutable).plan, inputs, outputs);
+    } catch (error) {
+      verdict = Promise.reject(wrap("running a plan", error));
     }
-    return pipeline;
+    verdict.catch(() => {});
+    for (const output of outputs) (output as GpuBuffer).verdict = verdict;
+    return verdict;
   }
 
-  async run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
-    this.alive();
-    const { schedule, passes, slots, slotOf, groups } = executable as GpuExecutable;
-    if (passes.length === 0) return;
-    const { device } = this;
-    device.pushErrorScope("validation");
-    device.pushErrorScope("out-of-memory");
-    device.pushErrorScope("internal");
-    const temporaries = slots.map((bytes) => this.pool.take(bytes));
-    const bufferOf = (number: number): GPUBuffer => {
-      const spec = schedule.buffers[number];
-      if (spec?.role === "input") return (inputs[spec.position] as GpuBufferHandle).gpu;
-      if (spec?.role === "output") return (outputs[spec.position] as GpuBufferHandle).gpu;
-      return temporaries[slotOf[number]!]!;
+  private submit(plan: Plan, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
+    const { connection, store } = this;
+    connection.check();
+    const news: Promise<void>[] = [];
+    const take = (buffer: Buffer): Block => {
+      const block = this.blockOf(buffer);
+      if (block.verdict) news.push(block.verdict);
+      const { verdict } = buffer as GpuBuffer;
+      if (verdict) news.push(verdict);
+      return block;
     };
-    const key = [...inputs, ...outputs].map((buffer) => this.pool.idOf((buffer as GpuBufferHandle).gpu)).join(",");
-    const temporaryKey = temporaries.map((buffer) => this.pool.idOf(buffer)).join(",");
-    const groupKey = `${key};${temporaryKey}`;
-    let bound = groups.get(groupKey);
-    if (bound) groups.delete(groupKey);
-    else {
-      bound = passes.map(({ pipeline, bindings }) =>
-        device.createBindGroup({
-          layout: pipeline.getBindGroupLayout(0),
-          entries: bindings.map((buffer, binding) => ({ binding, resource: { buffer: bufferOf(buffer) } })),
-        }),
-      );
-      if (groups.size >= GROUP_SETS) groups.delete(groups.keys().next().value!);
+    const from = inputs.map(take);
+    const to = outputs.map((buffer) => {
+      const block = this.blockOf(buffer);
+      if (block.verdict) news.push(block.verdict);
+      return block;
+    });
+    store.reserve(plan.slotBytes);
+    for (let i = 0; i < plan.slotBytes.length; i++) {
+      const { verdict } = store.slots[i]!;
+      if (verdict) news.push(verdict);
     }
-    groups.set(groupKey, bound);
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (let i = 0; i < passes.length; i++) {
-      const { pipeline, workgroups } = passes[i]!;
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bound[i]!);
-      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-    }
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-    for (const buffer of temporaries) this.pool.give(buffer);
-    const scopes = [device.popErrorScope(), device.popErrorScope(), device.popErrorScope()];
-    if (debugLevel() >= 2) await this.reportTime(executable as GpuExecutable);
-    for (const scope of scopes) {
-      const error = await scope;
-      this.alive();
-      if (error) throw gpuError(error);
-    }
+    const { device } = connection;
+    const { result: shadows, verdict } = connection.guarded(
+      "running a plan",
+      () => store.bytesInUse,
+      () => {
+        const encoder = device.createCommandEncoder();
+        const copies = this.shadow(from, to, encoder);
+        const blocks = plan.sources.map(({ role, position, slot }) =>
+          role === "input" ? from[position]! : role === "output" ? to[position]! : store.slots[slot]!,
+        );
+        const bind = (step: Plan["steps"][number]): GPUBindGroup =>
+          bindGroupOf(step, blocks, plan.uniform, device, this.maxBinding);
+        if (debugLevel() >= 2 && connection.features.timestamps) {
+          profile(device, encoder, plan, bind, blocks);
+        } else {
+          const pass = encoder.beginComputePass();
+          let last: GPUComputePipeline | null = null;
+          for (const step of plan.steps) {
+            if (step.pipeline !== last) pass.setPipeline((last = step.pipeline));
+            pass.setBindGroup(0, bind(step));
+            pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1], step.workgroups[2]);
+          }
+          pass.end();
+        }
+        device.queue.submit([encoder.finish()]);
+        return copies;
+      },
+    );
+    for (const giveBack of shadows) giveBack();
+    return this.settle(news, verdict);
   }
 
-  private async reportTime(executable: GpuExecutable): Promise<void> {
-    const start = performance.now();
-    await this.device.queue.onSubmittedWorkDone();
-    const milliseconds = performance.now() - start;
-    debug("kernel", () => ({
-      name: `${executable.passes.length} kernels in one submission`,
-      milliseconds,
-      bytes: 0,
-      flops: 0,
-    }));
+  /** Earlier failures explain later ones, so they are told first. */
+  private async settle(news: readonly Promise<void>[], verdict: Promise<void>): Promise<void> {
+    await Promise.all(news);
+    await verdict;
+    await this.connection.finished();
   }
 
-  memory(): { bytes: number; buffers: number; peak: number } {
-    return this.pool.memory();
+  /** Where an output is given the memory of an input, the run reads a copy: WebGPU forbids both in one dispatch. */
+  private shadow(from: Block[], to: readonly Block[], encoder: GPUCommandEncoder): (() => void)[] {
+    const written = new Set(to.map(({ id }) => id));
+    const done: (() => void)[] = [];
+    from.forEach((block, i) => {
+      if (!written.has(block.id)) return;
+      const copy = this.store.borrow(block.bytes);
+      encoder.copyBufferToBuffer(block.gpu, 0, copy.block.gpu, 0, block.bytes);
+      from[i] = copy.block;
+      done.push(copy.giveBack);
+    });
+    return done;
+  }
+
+  memory(): ReturnType<WebGpuBackend["memory"]> {
+    return this.store.report();
   }
 
   async dispose(): Promise<void> {
-    this.disposed = true;
-    this.pool.destroy();
+    this.store.dispose();
+    this.connection.dispose();
   }
 }
-
-/** Host numbers as the words of a storage buffer. */
-function toWords(data: HostArray, dtype: DType, size: number): Uint32Array {
-  if (dtype === "f32" || dtype === "i32" || dtype === "u32") return new Uint32Array(data.buffer, data.byteOffset, size);
-  if (!isPacked(dtype)) return Uint32Array.from(data);
-  const words = new Uint32Array(Math.ceil(size / 2));
-  const bits = dtype === "f16" ? numberToHalf : numberToBfloat;
-  for (let i = 0; i < size; i++) words[i >> 1]! |= bits(data[i]!) << (16 * (i & 1));
-  return words;
-}
-
-function fromWords(words: Uint32Array, dtype: DType, size: number): HostArray {
-  if (dtype === "f32") return new Float32Array(words.buffer, 0, size);
-  if (dtype === "i32") return new Int32Array(words.buffer, 0, size);
-  if (dtype === "u32") return words.subarray(0, size);
-  const out = hostArray(dtype, size);
-  if (!isPacked(dtype)) out.set(words.subarray(0, size));
-  else {
-    const number = dtype === "f16" ? halfToNumber : bfloatToNumber;
-    for (let i = 0; i < size; i++) out[i] = number((words[i >> 1]! >>> (16 * (i & 1))) & 0xffff);
-  }
-  return out;
-}
-
-export { isSoftware };

@@ -14,7 +14,11 @@ export type SlotPlan = {
  * Greedy colouring, largest first. Slots are whole buffers rather than ranges of one: WebGPU forbids reading one range
  * and writing another of the same buffer in one dispatch through bindings of different kinds.
  */
-export function planSlots(steps: readonly Touches[], temporaries: ReadonlyMap<number, number>, count: number): SlotPlan {
+export function planSlots(
+  steps: readonly Touches[],
+  temporaries: ReadonlyMap<number, number>,
+  count: number,
+): SlotPlan {
   const first = new Map<number, number>();
   const last = new Map<number, number>();
   steps.forEach(({ bindings }, at) => {

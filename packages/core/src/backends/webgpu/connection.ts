@@ -1,0 +1,166 @@
+/** A GPUDevice with a memory: whether it is lost, and which errors belong to which call. */
+import { type AdapterInfo, describeAdapter, findAdapter } from "./adapter.ts";
+import { deviceLost, disposed, invalid, outOfMemory, unavailable, wrap } from "./errors.ts";
+
+const WANTED_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+] as const;
+
+const WANTED_FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
+
+export class Connection {
+  readonly device: GPUDevice;
+  readonly info: AdapterInfo;
+  readonly features: { f16: boolean; subgroups: boolean; timestamps: boolean };
+  /** Why the device cannot be used any more. */
+  private gone: Error | null = null;
+  /** An error that no call of ours explains: told to the next one. */
+  private stray: Error | null = null;
+  private readonly own: boolean;
+  private readonly whenGone: Promise<never>;
+  private fail!: (error: Error) => void;
+
+  constructor(device: GPUDevice, info: AdapterInfo, own: boolean) {
+    this.device = device;
+    this.info = info;
+    this.own = own;
+    const has = (name: string): boolean => device.features.has(name as GPUFeatureName);
+    this.features = { f16: has("shader-f16"), subgroups: has("subgroups"), timestamps: has("timestamp-query") };
+    this.whenGone = new Promise((_, reject) => {
+      this.fail = reject;
+    });
+    this.whenGone.catch(() => {});
+    device.lost.then(
+      ({ reason, message }) => this.lose(deviceLost(reason, message)),
+      () => {},
+    );
+    device.addEventListener?.("uncapturederror", this.onStray);
+  }
+
+  private readonly onStray = (event: Event): void => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    this.stray ??= invalid("a call without an owner", error.message, error);
+    event.preventDefault();
+  };
+
+  private lose(error: Error): void {
+    this.gone ??= error;
+    this.fail(this.gone);
+  }
+
+  /** Throws when the device is lost or disposed, or when an error turned up that belongs to no call. */
+  check(): void {
+    if (this.gone) throw this.gone;
+    const { stray } = this;
+    this.stray = null;
+    if (stray) throw stray;
+  }
+
+  get usable(): boolean {
+    return this.gone === null;
+  }
+
+  /** The promise, or the loss of the device, whichever is first: nothing waits for a dead device. */
+  orLost<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.whenGone]);
+  }
+
+  /**
+   * Calls the device with error scopes around. What the call throws is thrown; what the device says later is in the
+   * verdict. The scopes open and close in one turn, so that no other call's errors get in.
+   */
+  guarded<T>(where: string, inUse: () => number, call: () => T): { result: T; verdict: Promise<void> } {
+    const { device } = this;
+    const scopes: GPUErrorFilter[] = ["validation", "out-of-memory", "internal"];
+    let result: T;
+    let open = 0;
+    const popped: Promise<GPUError | null>[] = [];
+    try {
+      for (const scope of scopes) {
+        device.pushErrorScope(scope);
+        open++;
+      }
+      result = call();
+    } catch (error) {
+      while (open-- > 0) ignore(() => device.popErrorScope());
+      throw this.gone ?? wrap(where, error);
+    }
+    try {
+      for (; open > 0; open--) popped.push(device.popErrorScope());
+    } catch (error) {
+      while (--open > 0) ignore(() => device.popErrorScope());
+      for (const promise of popped) promise.catch(() => {});
+      throw this.gone ?? wrap(where, error);
+    }
+    const verdict = this.orLost(
+      Promise.all(popped).then(
+        ([internal, memory, validation]) => {
+          if (this.gone) throw this.gone;
+          if (memory) throw outOfMemory(0, inUse(), memory);
+          const error = validation ?? internal;
+          if (error) throw invalid(where, error.message, error);
+        },
+        (error) => {
+          throw this.gone ?? wrap(where, error);
+        },
+      ),
+    );
+    verdict.catch(() => {});
+    return { result, verdict };
+  }
+
+  /** Waits until everything submitted so far is done. */
+  async finished(): Promise<void> {
+    try {
+      await this.orLost(this.device.queue.onSubmittedWorkDone());
+    } catch (error) {
+      throw this.gone ?? wrap("waiting for the queue", error);
+    }
+    if (this.gone) throw this.gone;
+  }
+
+  dispose(): void {
+    this.lose(disposed());
+    this.device.removeEventListener?.("uncapturederror", this.onStray);
+    // A device that the application made stays the application's.
+    if (this.own) ignore(() => this.device.destroy());
+  }
+}
+
+/** Runs what may fail because the device is already broken: the first error is the one that is told. */
+function ignore(call: () => unknown): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch(() => {});
+  } catch {
+    // Told by the first error.
+  }
+}
+
+/** Opens the best adapter with all it offers, or takes the application's own device. */
+export async function connect(device?: GPUDevice): Promise<Connection> {
+  if (device) return new Connection(device, describeAdapter({ info: device.adapterInfo }), false);
+  let adapter = await findAdapter();
+  for (let attempt = 0; ; attempt++) {
+    const info = describeAdapter(adapter);
+    const requiredLimits: Record<string, number> = {};
+    for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
+    const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature as GPUFeatureName));
+    try {
+      const opened = await adapter.requestDevice({
+        requiredLimits,
+        requiredFeatures: requiredFeatures as GPUFeatureName[],
+      });
+      return new Connection(opened, info, true);
+    } catch (cause) {
+      // An adapter serves once; a fresh one may serve again.
+      if (attempt > 0) throw unavailable(`${info.name} gives no device`, "update the graphics driver", cause);
+      adapter = await findAdapter();
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** What can go wrong on a GPU device, as errors of this library. */
+import { isVlmError, VlmError } from "../../errors.ts";
+
+export const unavailable = (what: string, hint: string, cause?: unknown): VlmError =>
+  new VlmError("BackendUnavailableError", "WEBGPU_UNAVAILABLE", { what: `webgpu: ${what}`, hint, cause });
+
+export const deviceLost = (reason: string, message: string): VlmError =>
+  new VlmError("DeviceLostError", "WEBGPU_DEVICE_LOST", {
+    what: `webgpu: the device was lost (${reason || "unknown"})${message ? `: ${message}` : ""}`,
+    hint: "open a new device; tensors with host copies and checkpoints can be loaded again",
+    details: { reason, message },
+    recoverable: true,
+  });
+
+export const disposed = (): VlmError =>
+  new VlmError("DisposedError", "WEBGPU_DISPOSED", {
+    what: "webgpu: the device has been disposed",
+    hint: "open it again with useDevice",
+  });
+
+export const outOfMemory = (bytes: number, inUse: number, cause?: unknown): VlmError =>
+  new VlmError("OutOfMemoryError", "WEBGPU_OUT_OF_MEMORY", {
+    what: `webgpu: ${bytes > 0 ? `no memory for ${bytes} bytes` : "out of memory"}, ${inUse} bytes are in use`,
+    hint: "use a smaller batch, free tensors, or keep weights in f16",
+    details: { bytes, inUse },
+    recoverable: true,
+    cause,
+  });
+
+export const limitExceeded = (what: string, details: Record<string, unknown>): VlmError =>
+  new VlmError("LimitExceededError", "WEBGPU_LIMIT", {
+    what: `webgpu: ${what}`,
+    hint: "split the tensor, or use a device with higher limits",
+    details,
+  });
+
+export const invalid = (where: string, message: string, cause?: unknown): VlmError =>
+  new VlmError("GpuValidationError", "WEBGPU_VALIDATION", {
+    what: `webgpu: ${message || "the device refused a command"}`,
+    where,
+    hint: "this is a bug of this library or of the driver; VLM_DEBUG=4 prints the kernels",
+    details: { message },
+    cause,
+  });
+
+/** Any exception of a device call as an error of this library. */
+export function wrap(where: string, error: unknown): VlmError {
+  if (isVlmError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof RangeError) return outOfMemory(0, 0, error);
+  return invalid(where, message, error);
+}
+
+/** A shader that does not compile: the messages, and the lines around them. The whole text is in `details`. */
+export function shaderError(
+  kernel: string,
+  wgsl: string,
+  messages: readonly { lineNum: number; linePos: number; message: string; type: string }[],
+  cause: unknown,
+): VlmError {
+  const errors = messages.filter(({ type }) => type === "error");
+  const lines = wgsl.split("\n");
+  const shown = errors.slice(0, 3).map(({ lineNum, linePos, message }) => {
+    const from = Math.max(0, lineNum - 3);
+    const near = lines.slice(from, lineNum + 2).map((line, i) => {
+      const number = from + i + 1;
+      return `  ${number === lineNum ? ">" : " "} ${String(number).padStart(4)} | ${line}`;
+    });
+    return `${lineNum}:${linePos} ${message}\n${near.join("\n")}`;
+  });
+  const reason = cause instanceof Error ? cause.message : String(cause ?? "");
+  return new VlmError("ShaderCompileError", "WEBGPU_SHADER", {
+    what: `webgpu: kernel "${kernel}" does not compile: ${shown.join("\n") || reason}`,
+    hint: "if this kernel is yours, mend its WGSL; otherwise report it with the adapter's name",
+    details: { kernel, wgsl, messages: errors.map(({ message }) => message) },
+    cause,
+  });
+}

@@ -1,0 +1,176 @@
+/** Device memory: buffers that are used again by exact size, and slots that all plans share for their temporaries. */
+import type { DType } from "../../dtype.ts";
+import type { Buffer } from "../backend.ts";
+import type { Connection } from "./connection.ts";
+import { limitExceeded, outOfMemory, wrap } from "./errors.ts";
+import { storedBytes } from "./storage.ts";
+
+const STORAGE = 0x80; // GPUBufferUsage.STORAGE
+const COPY_SRC = 0x04;
+const COPY_DST = 0x08;
+const MAP_READ = 0x01;
+
+/** A GPUBuffer with a number by which bind groups know it, and the news whether the device had memory for it. */
+export type Block = { gpu: GPUBuffer; id: number; bytes: number; verdict: Promise<void> | null };
+
+export type GpuBuffer = Buffer & {
+  block: Block | null;
+  /** The verdict of the run that wrote it last. */
+  verdict: Promise<void> | null;
+};
+
+/** Freed memory that is kept for the next tensor of the same size. */
+const LEAST_POOL = 64 * 2 ** 20;
+
+export class DeviceMemory {
+  private readonly connection: Connection;
+  private readonly pool = new Map<number, Block[]>();
+  private readonly staging: Block[] = [];
+  readonly slots: Block[] = [];
+  private count = 0;
+  private live = 0;
+  private buffers = 0;
+  private peak = 0;
+  private pooled = 0;
+  private slotBytes = 0;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  private create(bytes: number, usage: number, label: string): Block {
+    const { device } = this.connection;
+    const { maxBufferSize } = device.limits;
+    if (bytes > maxBufferSize) {
+      throw limitExceeded(`a buffer of ${bytes} bytes is wanted, the device allows ${maxBufferSize}`, {
+        bytes,
+        limit: maxBufferSize,
+      });
+    }
+    const make = (): GPUBuffer => device.createBuffer({ size: bytes, usage, label });
+    const { result, verdict } = this.connection.guarded(`allocating ${bytes} bytes`, () => this.live, make);
+    const told = verdict.catch((error: { name?: string }) => {
+      this.purge();
+      throw error.name === "OutOfMemoryError" ? outOfMemory(bytes, this.live, error) : error;
+    });
+    told.catch(() => {});
+    const block: Block = { gpu: result, id: ++this.count, bytes, verdict: told };
+    told.then(
+      () => {
+        block.verdict = null;
+      },
+      () => {},
+    );
+    return block;
+  }
+
+  private take(bytes: number): Block {
+    const block = this.pool.get(bytes)?.pop();
+    if (!block) return this.create(bytes, STORAGE | COPY_SRC | COPY_DST, "tensor");
+    this.pooled -= bytes;
+    return block;
+  }
+
+  allocate(dtype: DType, size: number): GpuBuffer {
+    if (size >= 2 ** 31) {
+      throw limitExceeded(`a tensor of ${size} elements is wanted, kernels count to ${2 ** 31 - 1}`, { size });
+    }
+    const bytes = storedBytes(dtype, size);
+    const block = this.take(bytes);
+    this.live += bytes;
+    this.buffers++;
+    this.peak = Math.max(this.peak, this.live);
+    return { dtype, size, bytes, block, verdict: null };
+  }
+
+  free(buffer: GpuBuffer): void {
+    const { block } = buffer;
+    if (!block) return;
+    buffer.block = null;
+    this.live -= block.bytes;
+    this.buffers--;
+    this.giveBack(block);
+  }
+
+  private giveBack(block: Block): void {
+    // Memory that the device never had, or of a lost device, is no use to anyone.
+    const keep = this.connection.usable && block.verdict === null;
+    if (!keep || this.pooled + block.bytes > Math.max(LEAST_POOL, this.live / 4)) {
+      block.gpu.destroy();
+      return;
+    }
+    const same = this.pool.get(block.bytes);
+    if (same) same.push(block);
+    else this.pool.set(block.bytes, [block]);
+    this.pooled += block.bytes;
+  }
+
+  /** A block outside the count of tensors, for the time of one call. */
+  borrow(bytes: number): { block: Block; giveBack: () => void } {
+    const block = this.take(bytes);
+    return { block, giveBack: () => this.giveBack(block) };
+  }
+
+  /** Makes sure that slot i holds at least sizes[i] bytes. */
+  reserve(sizes: readonly number[]): void {
+    sizes.forEach((bytes, i) => {
+      const slot = this.slots[i];
+      if (slot && slot.bytes >= bytes) return;
+      const grown = this.create(bytes, STORAGE | COPY_SRC | COPY_DST, "temporary");
+      slot?.gpu.destroy();
+      this.slotBytes += bytes - (slot?.bytes ?? 0);
+      this.slots[i] = grown;
+    });
+  }
+
+  /** A buffer that the host can map, of at least `bytes`. */
+  stage(bytes: number): Block {
+    const wanted = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+    const at = this.staging.findIndex((block) => block.bytes === wanted);
+    if (at >= 0) return this.staging.splice(at, 1)[0]!;
+    return this.create(Math.min(wanted, this.connection.device.limits.maxBufferSize), MAP_READ | COPY_DST, "read");
+  }
+
+  unstage(block: Block, healthy: boolean): void {
+    if (healthy && this.connection.usable && block.bytes <= LEAST_POOL && this.staging.length < 4) {
+      this.staging.push(block);
+    } else block.gpu.destroy();
+  }
+
+  /** Gives unused memory back to the device. */
+  purge(): void {
+    for (const blocks of this.pool.values()) for (const block of blocks) block.gpu.destroy();
+    this.pool.clear();
+    this.pooled = 0;
+    for (const block of this.staging.splice(0)) block.gpu.destroy();
+  }
+
+  write(block: Block, data: ArrayBufferView): void {
+    try {
+      this.connection.device.queue.writeBuffer(
+        block.gpu,
+        0,
+        data.buffer as ArrayBuffer,
+        data.byteOffset,
+        data.byteLength,
+      );
+    } catch (error) {
+      throw wrap("writing a tensor", error);
+    }
+  }
+
+  get bytesInUse(): number {
+    return this.live;
+  }
+
+  report(): { bytes: number; buffers: number; peak: number; pooled: number; temporaries: number } {
+    const { live, buffers, peak, pooled, slotBytes } = this;
+    return { bytes: live, buffers, peak, pooled, temporaries: slotBytes };
+  }
+
+  dispose(): void {
+    this.purge();
+    for (const slot of this.slots.splice(0)) slot.gpu.destroy();
+    this.slotBytes = 0;
+  }
+}
