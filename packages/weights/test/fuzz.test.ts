@@ -72,7 +72,7 @@ describe("parsers", () => {
           await opened.read([...opened.tensors.keys()]);
         });
       }),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     );
   });
 
@@ -118,7 +118,7 @@ describe("parsers", () => {
           }
         },
       ),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     ));
 
   it("let no path leave its folder", () =>
@@ -144,7 +144,7 @@ describe("parsers", () => {
           );
         },
       ),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     ));
 });
 

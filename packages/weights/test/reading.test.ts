@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { open as openFile, rename, truncate, writeFile } from "node:fs/promises";
+import { open as openFile, readdir, rename, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { useDevice } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -113,7 +113,7 @@ describe("ranges", () => {
     ];
     const parts = await readRanges(bytesSource(all), ranges);
     for (const [i, { begin, end }] of ranges.entries()) {
-      expect(parts[i]).toEqual(all.slice(begin, end));
+      expect(Buffer.compare(parts[i]!, all.subarray(begin, end))).toBe(0);
       expect(parts[i]!.buffer.byteLength).toBe(end - begin);
     }
   });
@@ -214,5 +214,29 @@ describe("files", () => {
     stream.end(await safetensorsBytes([["a", f32([2], 3)]]));
     await once(stream, "close");
     expect([...(await readTensors(target)).keys()]).toEqual(["a"]);
+  });
+
+  it("C11: are closed again, whether loading succeeds or fails", async () => {
+    const folder = await temporaryFolder();
+    await saveTensors(
+      folder,
+      [
+        ["a", f32([3])],
+        ["b", f32([3])],
+      ],
+      { shardSize: 12 },
+    );
+    const broken = await temporaryFolder();
+    await writeFile(path.join(broken, "model.safetensors"), "<html>not weights</html>");
+    const openFiles = async () => (process.platform === "linux" ? (await readdir("/proc/self/fd")).length : 0);
+    const model = new TestModel({ a: counting([3]), b: counting([3]) });
+    const wrong = new TestModel({ c: counting([3]) });
+    const before = await openFiles();
+    for (let i = 0; i < 100; i++) {
+      await load(model, folder, identityMap);
+      await failure(() => load(wrong, folder, identityMap), "WeightMismatchError", "WM_MISMATCH");
+      await failure(() => load(model, broken, identityMap), "WeightFormatError", "ST_FOREIGN");
+    }
+    expect(await openFiles()).toBeLessThanOrEqual(before);
   });
 });

@@ -18,7 +18,7 @@ const MAX_GIT_FILE = 64 << 20;
 
 /**
  * Downloads a file into a store and checks its hash; wrong bytes are set aside and fetched once more. When the store
- * is full, the file is kept in memory instead. Throws `NetworkError`, `IntegrityError` or `StorageError`.
+ * is full, the file is given in memory instead. Throws `NetworkError`, `IntegrityError` or `StorageError`.
  */
 export async function fetchToStore(
   store: Store,
@@ -26,14 +26,17 @@ export async function fetchToStore(
   url: string,
   expected: Expected,
   options: DownloadOptions,
-): Promise<{ file: ByteSource; got: Downloaded }> {
+): Promise<{ inMemory: ByteSource | undefined; got: Downloaded }> {
   try {
-    return await fill(store, path, url, expected, options);
+    const { file, got } = await fill(store, path, url, expected, options);
+    await file.close?.();
+    return { inMemory: undefined, got };
   } catch (error) {
     if (!isVlmError(error) || !["ENOSPC", "EDQUOT", "QuotaExceededError"].includes(error.code)) throw error;
     if ((expected.size ?? 0) > 2 ** 31) throw error;
     (options.onWarning ?? console.warn)(`${store.name} is full: ${publicUrl(url)} is kept in memory`);
-    return fill(memoryStore(), path, url, expected, options);
+    const { file, got } = await fill(memoryStore(), path, url, expected, options);
+    return { inMemory: file, got };
   }
 }
 

@@ -94,19 +94,19 @@ export async function hubSource(id: string, options: SourceOptions = {}): Promis
     const url = `${endpoint}/${repo}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
     if (!store) return httpSource(url, { ...http, signal });
     const blob = `${base}/blobs/${expected.sha256 ?? expected.gitId}`;
-    return singleFlight(store, blob, signal, async (shared) => {
+    const inMemory = await singleFlight(store, blob, signal, async (shared) => {
       const onBytes = (loaded: number, total: number | undefined): void =>
         options.onProgress?.({ file: path, loaded, total });
-      const already = await store.open(blob);
-      const { file } = already
-        ? { file: already }
-        : await fetchToStore(store, blob, url, expected, { ...http, signal: shared, immutable: true, onBytes });
-      // When the store was full the file is in memory, and there is nothing to link to.
-      const kept = already ?? (await store.open(blob));
-      if (kept) await store.link(blob, snapshot);
-      if (kept !== already) await kept?.close?.();
-      return file;
+      if (!(await isKept(store, blob))) {
+        const download = { ...http, signal: shared, immutable: true, onBytes };
+        const { inMemory } = await fetchToStore(store, blob, url, expected, download);
+        if (inMemory) return inMemory;
+      }
+      await store.link(blob, snapshot);
+      return undefined;
     });
+    // Everybody who waited gets a source of his own, since each closes it.
+    return inMemory ?? (await store.open(snapshot)) ?? vanished(name, path);
   }
 
   return {
@@ -123,6 +123,22 @@ export async function hubSource(id: string, options: SourceOptions = {}): Promis
       return store?.list(`${base}/snapshots/${await commitOf(signal)}`);
     },
   };
+}
+
+async function isKept(store: Store, path: string): Promise<boolean> {
+  const file = await store.open(path);
+  await file?.close?.();
+  return file !== undefined;
+}
+
+/** Throws for a file that was stored and is gone: a browser under pressure, or somebody clearing the cache. */
+export function vanished(where: string, path: string): never {
+  throw new VlmError("StorageError", "EVICTED", {
+    what: `"${printable(path)}" vanished from the cache while it was opened`,
+    where,
+    hint: "load again",
+    recoverable: true,
+  });
 }
 
 export async function storeOf(options: SourceOptions): Promise<Store> {

@@ -8,7 +8,7 @@ import { bareETag, send } from "../net/send.ts";
 import { checkPath } from "../safetensors/safe-path.ts";
 import type { Store } from "../store/store.ts";
 import { fetchToStore } from "./fetch-to-store.ts";
-import { storeOf } from "./hub-source.ts";
+import { storeOf, vanished } from "./hub-source.ts";
 import type { ModelSource } from "./model-source.ts";
 import { singleFlight } from "./single-flight.ts";
 import type { SourceOptions } from "./source-options.ts";
@@ -51,35 +51,45 @@ export async function openUrl(
     if (options.offline) throw offline(url);
     return httpSource(url, options);
   }
-  return singleFlight(store, url, options.signal, (signal) => openCached(url, label, store, { ...options, signal }));
-}
-
-async function openCached(url: string, label: string, store: Store, options: SourceOptions): Promise<ByteSource> {
   const { origin, pathname } = new URL(url);
   // The query may hold a signature that is new each time; it does not name another file.
   const hash = await sha256();
   hash.update(new TextEncoder().encode(origin + pathname));
   const folder = `vlm-urls/${hash.hex()}`;
+  const inMemory = await singleFlight(store, folder, options.signal, (signal) =>
+    refresh(url, label, store, folder, { ...options, signal }),
+  );
+  // Everybody who waited gets a source of his own, since each closes it.
+  return inMemory ?? (await store.open(`${folder}/file`)) ?? vanished(publicUrl(url), label);
+}
+
+/** Brings a cached file up to date. Gives it only where it could not be kept in the cache. */
+async function refresh(
+  url: string,
+  label: string,
+  store: Store,
+  folder: string,
+  options: SourceOptions,
+): Promise<ByteSource | undefined> {
   const path = `${folder}/file`;
   const note = await store.readText(`${folder}/validator`);
   const cached = note === undefined ? undefined : await store.open(path);
+  await cached?.close?.();
   const onBytes = (loaded: number, total: number | undefined): void =>
     options.onProgress?.({ file: label, loaded, total });
   if (options.offline) {
-    if (cached) return cached;
+    if (cached) return undefined;
     throw offline(url);
   }
-  if (cached) {
-    if (await unchanged(url, note!, cached.size, options)) {
-      onBytes(cached.size, cached.size);
-      return cached;
-    }
-    await cached.close?.();
+  if (cached && (await unchanged(url, note!, cached.size, options))) {
+    onBytes(cached.size, cached.size);
+    return undefined;
   }
-  const { file, got } = await fetchToStore(store, path, url, {}, { ...options, onBytes });
+  const { inMemory, got } = await fetchToStore(store, path, url, {}, { ...options, onBytes });
+  if (inMemory) return inMemory;
   await store.writeText(`${folder}/validator`, got.validator ?? "");
   await store.writeText(`${folder}/url`, publicUrl(url));
-  return file;
+  return undefined;
 }
 
 /** Asks the server whether a cached file is still the same. A server that cannot be reached is taken for a yes. */
