@@ -60,3 +60,8 @@ export {
 export { SGD, type SGDOptions } from "./optimizers/sgd.ts";
 export { type Arithmetic, type Schedule, schedule } from "./schedules/schedule.ts";
 export { constantRate, cosine, inverseRoot, linear, stepped } from "./schedules/schedules.ts";
+export type { CheckpointOptions, CheckpointStore, RunState } from "./train/checkpoint-store.ts";
+export { type DataSource, Examples, type ExamplesOptions } from "./train/data-source.ts";
+export type { Loss } from "./train/guarded-step.ts";
+export type { TrainProgress } from "./train/progress.ts";
+export { type TrainOptions, type TrainResult, train } from "./train/train.ts";

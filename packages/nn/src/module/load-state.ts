@@ -1,5 +1,4 @@
-import { commit, nearest, type Tensor, VlmError } from "@vlm/core";
-import type { CellTensor } from "./parameter.ts";
+import { type Cell, commit, nearest, type Tensor, VlmError } from "@vlm/core";
 
 /** Tensors by path: a map, its entries, or a plain object. */
 export type State = Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>;
@@ -7,7 +6,7 @@ export type State = Iterable<readonly [string, Tensor]> | Readonly<Record<string
 /** Sets cells by name, all or nothing. */
 export async function loadState(
   owner: string,
-  cells: ReadonlyMap<string, CellTensor>,
+  cells: ReadonlyMap<string, Pick<Cell, "shape" | "dtype" | "assign">>,
   state: State,
   { partial = false }: { partial?: boolean },
 ): Promise<void> {
