@@ -3,7 +3,6 @@ import type { Decoder } from "./decoders/decoder.ts";
 import { Encoding, type EncodingColumns, emptyColumns, joinColumns } from "./encoding.ts";
 import { TokenizerError } from "./errors.ts";
 import { type LoadOptions, loadParts, type TokenizerSource } from "./load/load.ts";
-import { saveTokenizer } from "./load/save.ts";
 import type { Model } from "./models/model.ts";
 import { byteLevel } from "./normalizers/byte-level.ts";
 import type { Normalizer } from "./normalizers/normalizer.ts";
@@ -317,6 +316,7 @@ export class Tokenizer {
   async save(folder: string): Promise<void> {
     const config: Record<string, string> = { tokenizer_class: "PreTrainedTokenizerFast" };
     for (const [role, id] of Object.entries(this.roles)) config[`${role}_token`] = this.#idToToken.get(id) ?? "";
+    const { saveTokenizer } = await import("./load/disk.ts");
     await saveTokenizer(folder, {
       "tokenizer.json": JSON.stringify(this.toJSON()),
       "tokenizer_config.json": JSON.stringify(config, undefined, 2),

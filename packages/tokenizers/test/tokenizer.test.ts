@@ -242,3 +242,10 @@ test("mutated files: a tokenizer or a TokenizerError, nothing else", async () =>
     { numRuns: 300 },
   );
 });
+
+test("UnicodeScripts splits where the script changes", async () => {
+  const zoo = JSON.parse(fixtureText("zoo.json")) as Record<string, Record<string, unknown>>;
+  const tokenizer = await Tokenizer.load({ ...zoo.digits!, pre_tokenizer: { type: "UnicodeScripts" } });
+  const encoding = tokenizer.encode("cat 日本語テスト Привет мир");
+  expect([...encoding.offsets]).toEqual([0, 4, 4, 11, 11, 21]);
+});

@@ -1,4 +1,4 @@
-import { quote, TokenizerError } from "../errors.ts";
+import { TokenizerError } from "../errors.ts";
 
 /** Where files come from: a folder, a URL, or anything that can be asked for a file by name. */
 export type TokenizerFiles = {
@@ -11,47 +11,6 @@ export type TokenizerFiles = {
 /** Files in memory. */
 export function recordFiles(files: Readonly<Record<string, Uint8Array | string>>): TokenizerFiles {
   return { where: "the given files", read: async (name) => (Object.hasOwn(files, name) ? files[name] : undefined) };
-}
-
-/** A folder, or one file, on disk (Node). */
-export async function diskFiles(path: string): Promise<{ files: TokenizerFiles; only: string | undefined }> {
-  // A computed name keeps bundlers from looking for a browser version of these modules.
-  const node = "node:";
-  let fs: typeof import("node:fs/promises");
-  let nodePath: typeof import("node:path");
-  try {
-    fs = (await import(/* @vite-ignore */ `${node}fs/promises`)) as typeof import("node:fs/promises");
-    nodePath = (await import(/* @vite-ignore */ `${node}path`)) as typeof import("node:path");
-  } catch (cause) {
-    throw new TokenizerError("ArgumentError", "TK_SOURCE", {
-      what: `${quote(path)} is a path, and there is no file system here`,
-      hint: "pass a URL, or the files themselves",
-      cause,
-    });
-  }
-  const stat = await fs.stat(path).catch(() => undefined);
-  if (!stat) {
-    throw new TokenizerError("StorageError", "TK_NOT_FOUND", {
-      what: `there is no file or folder ${quote(path)}`,
-      hint: `for a model of the hub pass its URL, such as https://huggingface.co/OWNER/NAME/resolve/main/`,
-    });
-  }
-  const folder = stat.isDirectory() ? path : nodePath.dirname(path);
-  const files: TokenizerFiles = {
-    where: folder,
-    read: async (name) => {
-      try {
-        return await fs.readFile(nodePath.join(folder, name));
-      } catch (cause) {
-        if ((cause as { code?: string }).code === "ENOENT") return undefined;
-        throw new TokenizerError("StorageError", "TK_READ", {
-          what: `cannot read ${quote(name)} in ${quote(folder)}`,
-          cause,
-        });
-      }
-    },
-  };
-  return { files, only: stat.isDirectory() ? undefined : nodePath.basename(path) };
 }
 
 export type UrlOptions = { signal?: AbortSignal | undefined; headers?: Readonly<Record<string, string>> | undefined };

@@ -1,9 +1,7 @@
-import { formatError, TokenizerError } from "../errors.ts";
 import { loadRegexEngine, needsRegexEngine } from "../regex/pattern.ts";
-import { decodeUtf8Strict } from "../text/utf8.ts";
 import type { TokenizerParts } from "../tokenizer.ts";
-import { diskFiles, recordFiles, type TokenizerFiles, type UrlOptions, urlFiles } from "./files.ts";
-import { Json, parseJson } from "./json.ts";
+import type { TokenizerFiles, UrlOptions } from "./files.ts";
+import { Json } from "./json.ts";
 import type { TiktokenOptions } from "./tiktoken.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
 
@@ -19,145 +17,38 @@ export type LoadOptions = UrlOptions & {
   config?: Readonly<Record<string, unknown>> | undefined;
 };
 
-const SENTENCEPIECE = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
-const OPENCLIP = ["bpe_simple_vocab_16e6.txt", "bpe_simple_vocab_16e6.txt.gz"];
-const TIKTOKEN = ["tokenizer.tiktoken", "qwen.tiktoken", "vocab.tiktoken"];
-
+/** A parsed tokenizer.json is read at once; code for files is loaded when there are files. */
 export async function loadParts(source: TokenizerSource, options: LoadOptions): Promise<TokenizerParts> {
-  const { files, only } = await openSource(source, options);
-  if (!files) return readJsonParts(new Json(source, "tokenizer.json"), override(options));
-  const read = async (name: string): Promise<Uint8Array | undefined> => {
-    const data = await files.read(name);
-    return typeof data === "string" ? new TextEncoder().encode(data) : data;
-  };
-  const readText = async (name: string): Promise<string | undefined> => {
-    const data = await read(name);
-    if (!data) return undefined;
-    const text = decodeUtf8Strict(data);
-    if (text === undefined) throw formatError("TK_ENCODING", name, "the file is not UTF-8 text");
-    return text;
-  };
-  const readJson = async (name: string): Promise<Json | undefined> => {
-    const text = await readText(name);
-    return text === undefined ? undefined : parseJson(text, name);
-  };
-  const configs = async () => {
-    const found = await Promise.all([readJson("tokenizer_config.json"), readJson("special_tokens_map.json")]);
-    return [...override(options), ...found.filter((c) => c !== undefined)];
-  };
-  const wanted = (names: readonly string[], ending: RegExp): readonly string[] =>
-    only === undefined ? names : ending.test(only) ? [only] : [];
-  if (only === undefined || (/\.json$/.test(only) && only !== "vocab.json")) {
-    const name = only ?? "tokenizer.json";
-    const json = await readJson(name);
-    if (json) return readJsonParts(json, await configs());
-  }
-  for (const name of wanted(SENTENCEPIECE, /\.(model|spm)$/)) {
-    const data = await read(name);
-    if (data) {
-      const [{ sentencePieceParts }, { readConfig }] = await Promise.all([
-        import("./sentencepiece.ts"),
-        import("./legacy.ts"),
-      ]);
-      return sentencePieceParts(data, name, readConfig(await configs()));
-    }
-  }
-  for (const name of wanted(TIKTOKEN, /\.tiktoken$/)) {
-    const text = await readText(name);
-    if (text !== undefined) {
-      const { tiktokenParts } = await import("./tiktoken.ts");
-      await loadRegexEngine();
-      return tiktokenParts(text, name, options.tiktoken ?? {});
-    }
-  }
-  if (only === undefined || only === "vocab.json") {
-    const vocab = await readJson("vocab.json");
-    const merges = vocab && (await readText("merges.txt"));
-    if (vocab && merges === undefined)
-      throw formatError("TK_MERGE", files.where, "vocab.json has no merges.txt beside it");
-    if (vocab) {
-      const { readConfig, vocabMergesJson } = await import("./legacy.ts");
-      const found = await configs();
-      const json = vocabMergesJson(vocab, merges!, readConfig(found));
-      return readJsonParts(new Json(json, "vocab.json + merges.txt"), found);
-    }
-  }
-  for (const name of wanted(OPENCLIP, /bpe_simple_vocab.*\.txt(\.gz)?$/)) {
-    const data = await read(name);
-    if (!data) continue;
-    const { openClipJson } = await import("./legacy.ts");
-    return readJsonParts(new Json(openClipJson(await inflate(data, name)), name), await configs());
-  }
-  if (only === undefined || /\.txt$/.test(only)) {
-    const text = await readText(only ?? "vocab.txt");
-    if (text !== undefined) {
-      const { bertJson, readConfig } = await import("./legacy.ts");
-      const found = await configs();
-      return readJsonParts(new Json(bertJson(text, readConfig(found)), only ?? "vocab.txt"), found);
-    }
-  }
-  throw new TokenizerError("TokenizerFormatError", "TK_NO_FILES", {
-    what: "found no tokenizer file that is understood",
-    where: files.where,
-    hint: `looked for tokenizer.json, ${SENTENCEPIECE.join(", ")}, vocab.json + merges.txt, vocab.txt, ${OPENCLIP[0]}, ${TIKTOKEN.join(", ")}`,
-  });
+  if (isParsed(source)) return readJsonParts(new Json(source, "tokenizer.json"), overrides(options));
+  const { loadFiles } = await import("./load-files.ts");
+  return loadFiles(source, options);
+}
+
+function isParsed(source: TokenizerSource): boolean {
+  if (typeof source !== "object" || source === null || source instanceof URL) return false;
+  if (typeof source.read === "function") return false;
+  const isFile = (value: unknown) => typeof value === "string" || value instanceof Uint8Array;
+  const named = Object.keys(source).some((name) => /\.(json|txt|model|tiktoken|gz)$/.test(name));
+  return !(named && Object.values(source).every(isFile));
 }
 
 /** Reads a tokenizer.json; patterns that no scanner knows call for the regex engine first. */
-async function readJsonParts(json: Json, configs: readonly Json[]): Promise<TokenizerParts> {
+export async function readJsonParts(json: Json, configs: readonly Json[]): Promise<TokenizerParts> {
   const parts = ["normalizer", "pre_tokenizer", "decoder"].map((key) => json.get(key).value);
-  if (patterns(parts).some(needsRegexEngine)) await loadRegexEngine();
+  if (needsEngine(parts)) await loadRegexEngine();
   return readTokenizerJson(json, configs);
 }
 
-/** Every pattern in a component, however deep. */
-function patterns(value: unknown): string[] {
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, member]) =>
-    key === "Regex" && typeof member === "string" ? [member] : patterns(member),
-  );
-}
-
-function override(options: LoadOptions): Json[] {
-  return options.config ? [new Json(options.config, "options.config")] : [];
-}
-
-type Opened = { files: TokenizerFiles | undefined; only: string | undefined };
-
-async function openSource(source: TokenizerSource, options: LoadOptions): Promise<Opened> {
-  if (source instanceof URL) return openSource(source.href, options);
-  if (typeof source === "string") {
-    if (/^(https?|blob|data):/i.test(source)) return urlFiles(source, options);
-    if (/^file:/i.test(source)) return diskFiles(decodeURIComponent(new URL(source).pathname));
-    return diskFiles(source);
-  }
-  if (typeof source === "object" && source !== null) {
-    if (typeof source.read === "function") return { files: source as TokenizerFiles, only: undefined };
-    const names = Object.keys(source);
-    const isFile = (value: unknown) => typeof value === "string" || value instanceof Uint8Array;
-    if (names.some((name) => /\.(json|txt|model|tiktoken|gz)$/.test(name)) && Object.values(source).every(isFile)) {
-      return { files: recordFiles(source as Record<string, string | Uint8Array>), only: undefined };
-    }
-    return { files: undefined, only: undefined };
-  }
-  throw new TokenizerError("ArgumentError", "TK_SOURCE", {
-    what: `cannot load a tokenizer from ${source === null ? "null" : typeof source}`,
-    hint: "pass a folder, a URL, a parsed tokenizer.json or files by name",
+/** Whether a component, however deep, has a pattern that no scanner knows. */
+function needsEngine(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([key, member]) => {
+    if (typeof member !== "string") return needsEngine(member);
+    return (key === "Regex" && needsRegexEngine(member)) || member === "UnicodeScripts";
   });
 }
 
-/** Text of a file that may be compressed with gzip. */
-async function inflate(data: Uint8Array, where: string): Promise<string> {
-  let bytes = data;
-  if (data[0] === 0x1f && data[1] === 0x8b) {
-    try {
-      const stream = new Blob([data as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
-      bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-    } catch {
-      throw formatError("TK_GZIP", where, "the file is not valid gzip", "download it again");
-    }
-  }
-  const text = decodeUtf8Strict(bytes);
-  if (text === undefined) throw formatError("TK_ENCODING", where, "the file is not UTF-8 text");
-  return text;
+/** Fields that the caller gives in place of tokenizer_config.json's. */
+export function overrides(options: LoadOptions): Json[] {
+  return options.config ? [new Json(options.config, "options.config")] : [];
 }

@@ -96,3 +96,5 @@ function choices(node: RegexNode): number {
     }
   }
 }
+
+export { unicodeScripts } from "../pre-tokenizers/unicode-scripts.ts";

@@ -21,7 +21,7 @@ export function literalPattern(literal: string): Pattern {
 
 let engine: typeof import("./engine.ts") | undefined;
 
-/** Loads what compiles arbitrary patterns: the tokenizers that are used most have only known ones and do without. */
+/** Loads what compiles arbitrary patterns, and UnicodeScripts: the tokenizers that are used most do without. */
 export async function loadRegexEngine(): Promise<void> {
   engine ??= await import("./engine.ts");
 }
@@ -35,8 +35,12 @@ export function needsRegexEngine(source: string): boolean {
 export function regexPattern(source: string, where: string): Pattern {
   if (source.length > 100_000) throw formatError("TK_REGEX", where, `a pattern of ${source.length} characters`);
   const scanner = knownScanner(source);
-  if (scanner) return scanning(scanner);
-  if (engine) return engine.compileRegex(source, where);
+  return scanner ? scanning(scanner) : regexEngine(where).compileRegex(source, where);
+}
+
+/** What {@link loadRegexEngine} has loaded. */
+export function regexEngine(where: string): typeof import("./engine.ts") {
+  if (engine) return engine;
   throw new TokenizerError("FeatureMissingError", "TK_REGEX_ENGINE", {
     what: "the regex engine is not loaded",
     where,
