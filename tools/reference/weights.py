@@ -3,17 +3,22 @@
 Run from the repository root:
   python tools/reference/weights.py           write the fixtures
   python tools/reference/weights.py verify    let Node save the model anew, single and sharded; open it with
-                                              transformers and safetensors, and compare outputs and tensors
+                                              transformers and safetensors, and compare outputs and tensors; let Node fill a cache
+                                              and transformers read it
 """
 
 import base64
+import hashlib
+import http.server
 import json
+import os
 import pathlib
 import random
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 import safetensors
 import torch
@@ -223,5 +228,50 @@ def verify():
             print(f"transformers opens {len(files)} file(s) saved by @vlm/weights: all tensors and outputs are equal")
 
 
+class Hub(http.server.BaseHTTPRequestHandler):
+    """The part of the Hub that is needed to serve the tiny CLIP as owner/name."""
+
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+    def do_GET(self):
+        files = {p.name: p.read_bytes() for p in (OUT / "clip").iterdir()}
+        if self.path.startswith("/api/models/owner/name/revision/main"):
+            siblings = [
+                {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()}
+                | ({"lfs": {"sha256": hashlib.sha256(data).hexdigest()}} if name.endswith(".safetensors") else {})
+                for name, data in files.items()
+            ]
+            data = json.dumps({"sha": self.COMMIT, "siblings": siblings}).encode()
+        else:
+            data = files[self.path.rsplit("/", 1)[-1]]
+        self.send_response(200)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def verify_cache():
+    """Node downloads through the cache; huggingface_hub and transformers then find everything there, offline."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    script = ROOT / "packages/weights/test/support/fill-cache.ts"
+    with tempfile.TemporaryDirectory() as home:
+        env = os.environ | {"HF_HOME": home, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_TOKEN": ""}
+        node = ["node", "--conditions=@vlm/source", "--import", "tsx", str(script), "owner/name"]
+        subprocess.run(node, check=True, cwd=ROOT, env=env)
+        server.shutdown()
+        model = CLIPModel.from_pretrained("owner/name", cache_dir=f"{home}/hub", local_files_only=True)
+        expected = outputs(CLIPModel.from_pretrained(OUT / "clip").eval())
+        assert all(torch.equal(a, b) for a, b in zip(outputs(model.eval()), expected))
+    print("transformers finds what @vlm/weights downloaded in the cache, offline")
+
+
 if __name__ == "__main__":
-    verify() if sys.argv[1:] == ["verify"] else write()
+    if sys.argv[1:] == ["verify"]:
+        verify()
+        verify_cache()
+    else:
+        write()
