@@ -9,11 +9,14 @@ full results as JSON lines, to find the first difference.
 
 import gzip
 import hashlib
+import html
 import io
 import json
 import sys
+import unicodedata
 from pathlib import Path
 
+import ftfy
 import open_clip
 import sentencepiece
 import transformers
@@ -257,6 +260,25 @@ FAMILIES = {
     "word-level": word_level,
 }
 
+# Trained and saved by this project: packages/tokenizers/test/write-trained.mts.
+for _name in ["trained-clip", "trained-bytes"]:
+    FAMILIES[_name] = lambda name=_name: Tokenizer.from_str(gzip.decompress((FIXTURES / f"{name}.json.gz").read_bytes()).decode())
+
+
+def open_clip_ids(texts):
+    """Ids of open_clip's own tokenizer, and the strings that it changes first: mojibake and HTML entities are repaired, a final sigma is
+    lower-cased as such, and U+0345 counts as a letter."""
+    tokenizer = open_clip.tokenizer.SimpleTokenizer()
+    rows, skip = [], []
+    for i, text in enumerate(texts):
+        plain = ftfy.fix_text(text) == unicodedata.normalize("NFC", text) and html.unescape(html.unescape(text)) == text
+        if plain and "\u03a3" not in text and "\u0345" not in text:
+            rows.append(",".join(map(str, tokenizer.encode(text))))
+        else:
+            rows.append("")
+            skip.append(i)
+    return {"ids": [digest(rows[i : i + BLOCK]) for i in range(0, len(rows), BLOCK)], "skip": skip}
+
 
 def zoo():
     """One component each around a vocabulary of one unknown token: the offsets show every split and alignment."""
@@ -363,11 +385,11 @@ def main():
             # The character map is large and stored once, in t5.
             shell = json.loads(t.to_str())
             write("siglip.json", json.dumps({k: v for k, v in strip_charsmap(shell).items() if k != "model"}).encode())
-        else:
+        elif not name.startswith("trained"):
             write(f"{name}.json", t.to_str().encode("utf-8"))
-        record(name, run(t, texts, clip_decode if name == "clip" else lambda text: text), COUNT)
+        record(name, run(t, texts, clip_decode if name.endswith("clip") else lambda text: text), COUNT)
         t.encode_special_tokens = True
-        record(f"{name}+text", run(t, texts[:4000], clip_decode if name == "clip" else lambda text: text), 4000)
+        record(f"{name}+text", run(t, texts[:4000], clip_decode if name.endswith("clip") else lambda text: text), 4000)
         print(name, t.get_vocab_size(), flush=True)
     for kind in ["unigram", "bpe"]:
         name = f"sp-{kind}"
@@ -376,6 +398,8 @@ def main():
         write(f"{name}.model", sp_model(kind))
         record(name, run_sp(sentencepiece.SentencePieceProcessor(model_proto=sp_model(kind)), texts), COUNT)
         print(name, flush=True)
+    if not wanted or "open-clip" in wanted:
+        write("open-clip.json", json.dumps(open_clip_ids(texts)).encode())
     if not wanted or "zoo" in wanted:
         configs = {}
         for name, t in zoo():

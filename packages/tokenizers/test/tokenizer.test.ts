@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Tokenizer, trainBpe } from "../src/index.ts";
-import { family, fixture, fixtureText } from "./fixtures.ts";
+import { BLOCK, digest, family, fixture, fixtureText, SEED } from "./fixtures.ts";
 import { strings } from "./strings.ts";
+import { TRAINED } from "./trained.ts";
 
 /** Vectors of openai/CLIP and transformers, without start and end. */
 test.each([
@@ -248,4 +250,56 @@ test("UnicodeScripts splits where the script changes", async () => {
   const tokenizer = await Tokenizer.load({ ...zoo.digits!, pre_tokenizer: { type: "UnicodeScripts" } });
   const encoding = tokenizer.encode("cat 日本語テスト Привет мир");
   expect([...encoding.offsets]).toEqual([0, 4, 4, 11, 11, 21]);
+});
+
+test.each(Object.keys(TRAINED))(
+  "%s: training again gives the file that the reference library was compared on",
+  (name) => {
+    expect(JSON.parse(JSON.stringify(TRAINED[name]!().toJSON()))).toEqual(JSON.parse(fixtureText(`${name}.json`)));
+  },
+);
+
+test("open_clip: equal ids wherever its text repair changes nothing", async () => {
+  const { ids, skip } = JSON.parse(fixtureText("open-clip.json")) as { ids: string[]; skip: number[] };
+  const clip = await family("clip");
+  const skipped = new Set(skip);
+  const rows = strings(SEED, 20_000).map((text, i) =>
+    skipped.has(i) ? "" : clip.encode(text, { addSpecial: false }).ids.join(","),
+  );
+  expect(skipped.size).toBeLessThan(10_000);
+  const got = ids.map((_, block) => digest(rows.slice(block * BLOCK, (block + 1) * BLOCK)));
+  expect(got).toEqual(ids);
+});
+
+test("files by URL: found, missing, an error page, a server that fails", async () => {
+  const answers: Record<string, [number, string, string]> = {
+    "/m/tokenizer.json": [200, "application/json", fixtureText("gpt2.json")],
+    "/html/tokenizer.json": [200, "text/html; charset=utf-8", "<html>"],
+    "/down/tokenizer.json": [503, "text/plain", ""],
+    "/gated/tokenizer.json": [403, "text/plain", ""],
+  };
+  const server = createServer((request, response) => {
+    const [status, type, body] = answers[new URL(request.url!, "http://x").pathname] ?? [404, "text/plain", ""];
+    response.writeHead(status, { "content-type": type }).end(body);
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  try {
+    const base = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const gpt2 = await family("gpt2");
+    for (const url of [`${base}/m`, `${base}/m/`, new URL(`${base}/m/tokenizer.json?token=secret`)]) {
+      expect((await Tokenizer.load(url)).vocabSize).toBe(gpt2.vocabSize);
+    }
+    const code = (path: string) =>
+      Tokenizer.load(`${base}${path}?token=secret`).then(
+        String,
+        (e: { code: string; message: string }) => `${e.code} ${e.message}`,
+      );
+    expect(await code("/none/")).toMatch(/^TK_NO_FILES/);
+    expect(await code("/html/")).toMatch(/^TK_HTML/);
+    expect(await code("/down/")).toMatch(/^TK_FETCH.*503/);
+    expect(await code("/gated/")).toMatch(/licence/);
+    expect(await code("/gated/")).not.toContain("secret");
+  } finally {
+    server.close();
+  }
 });
