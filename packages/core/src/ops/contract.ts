@@ -45,6 +45,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       "use mul",
     );
   }
+  if (a.rank === 1 && b.rank === 1) return reshape(matmul(reshape(a, [1, -1]), reshape(b, [-1, 1])), []);
   if (a.rank === 1) return reshapeDrop(matmul(reshape(a, [1, -1]), b), -2);
   if (b.rank === 1) return reshapeDrop(matmul(a, reshape(b, [-1, 1])), -1);
   const [m, k, inner, n] = [a.shape[a.rank - 2]!, a.shape[a.rank - 1]!, b.shape[b.rank - 2]!, b.shape[b.rank - 1]!];
