@@ -13,6 +13,8 @@ import { currentContext, fill, l2Normalize, type Tensor, VlmError } from "@vlm/c
 import { Linear, Module, normal, Parameter } from "@vlm/nn";
 import { ResNet, type ResNetConfig } from "@vlm/resnet";
 import { ViT, type ViTConfig } from "@vlm/vit";
+import type { FolderLike, Saved, SaveOptions } from "@vlm/weights";
+import { saveCLIPModel } from "./save.ts";
 import { type TextConfig, TextTower } from "./text-tower.ts";
 
 /** Any module that makes one vector of an image: [B C H W] → [B width]. */
@@ -101,6 +103,14 @@ export class CLIPModel extends Module {
   loss(image: Tensor, ids: Tensor): Tensor {
     const [i, t] = [this.imageFeatures(image), this.textFeatures(ids)];
     return this.logitBias ? siglipLoss(i, t, this.logitScale, this.logitBias) : clipLoss(i, t, this.logitScale);
+  }
+
+  /**
+   * Writes `model.safetensors` and `config.json`, in Hugging Face's form where the model is CLIP's or SigLIP's and in
+   * OpenCLIP's for a ResNet, so that their code opens it. Throws `ArgumentError OWN_ENCODER` for encoders of your own.
+   */
+  save(folder: FolderLike, options: SaveOptions = {}): Promise<Saved> {
+    return saveCLIPModel(this, folder, options);
   }
 }
 

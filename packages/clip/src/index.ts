@@ -7,6 +7,7 @@ export {
   type Projection,
   type TextEncoder,
 } from "./clip-model.ts";
+export { loadCLIPModel } from "./load.ts";
 export {
   CLIP_B16,
   CLIP_B32,
@@ -28,4 +29,5 @@ export {
   SigLIP_L16_384,
   SigLIP_so400m_384,
 } from "./presets.ts";
+export { saveCLIPModel } from "./save.ts";
 export { type TextConfig, TextTower } from "./text-tower.ts";

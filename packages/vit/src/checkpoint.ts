@@ -131,6 +131,9 @@ export const siglipVision: ViTFormat = {
     return {
       ...transformerFields(json, { eps: 1e-6, activation: "gelu_pytorch_tanh" }),
       pool: "map",
+      preNorm: false,
+      finalNorm: "tokens",
+      patchBias: true,
       remainder: "crop",
     };
   },

@@ -1,0 +1,89 @@
+import { grad, realize, type Tensor, useDevice } from "@vlm/core";
+import { tap } from "@vlm/nn";
+import { beforeAll, describe, expect, it } from "vitest";
+import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "../../vit/test/support/parity.ts";
+import { type CLIPModel, loadCLIPModel } from "../src/index.ts";
+
+const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
+
+type Fixture = {
+  weights: string;
+  /** Our tap's paths for the fixture's intermediates of both towers. */
+  image: Record<string, string>;
+  text: Record<string, string>;
+};
+
+const huggingFace = (
+  textDepth: number,
+  own: { image: Record<string, string>; text: Record<string, string> },
+): Fixture => ({
+  weights: "model.safetensors",
+  image: {
+    "image.hidden.1": "image.blocks.0",
+    "image.hidden.2": "image.blocks.1",
+    "image.pooled": "image",
+    ...own.image,
+  },
+  text: {
+    ...Object.fromEntries(Array.from({ length: textDepth }, (_, i) => [`text.hidden.${i + 1}`, `text.blocks.${i}`])),
+    "text.tokens": "text.norm",
+    ...own.text,
+  },
+});
+const hfCLIP = huggingFace(3, {
+  image: { "image.hidden.0": "image.preNorm", "image.tokens": "image.blocks.1" },
+  text: { "text.pooled": "text" },
+});
+const openClip: Fixture = {
+  weights: "open_clip_model.safetensors",
+  image: { "image.features": "imageProjection" },
+  text: { "text.features": "textProjection" },
+};
+
+const fixtures: Record<string, Fixture> = {
+  "hf-clip": hfCLIP,
+  "hf-clip-gelu": hfCLIP,
+  "hf-siglip": huggingFace(0, { image: { "image.tokens": "image.norm" }, text: { "text.pooled": "textProjection" } }),
+  "openclip-vit": openClip,
+  "openclip-rn50": { ...openClip, image: { "image.features": "image" } },
+};
+
+describe.each(parityDevices)("%s", (device) => {
+  beforeAll(() => useDevice(device));
+
+  describe.each(Object.keys(fixtures))("%s", (name) => {
+    const source = folder(name);
+    const fixture = fixtures[name]!;
+
+    it("computes the same intermediates, features and logits", async () => {
+      const [model, expected] = [await loadCLIPModel(source), await readExpected(source)];
+      const check = async (ours: string, tensor: Tensor | undefined, theirs: string): Promise<void> => {
+        const error = tensor ? await relativeError(tensor, expected(theirs)) : Number.POSITIVE_INFINITY;
+        expect([`${ours} is ${theirs}`, error < 1e-5 || error]).toEqual([`${ours} is ${theirs}`, true]);
+      };
+      const images = tap(model, () => model.imageFeatures(expected("pixels")));
+      for (const [theirs, ours] of Object.entries(fixture.image)) await check(ours, images.get(ours), theirs);
+      const texts = tap(model, () => model.textFeatures(expected("ids")));
+      for (const [theirs, ours] of Object.entries(fixture.text)) await check(ours, texts.get(ours), theirs);
+      const [i, t] = [model.imageFeatures(expected("pixels")), model.textFeatures(expected("ids"))];
+      await check("logits", model.logits(i, t), "logits");
+    });
+
+    it("has the same loss and gradient of each parameter", async () => {
+      const [model, expected] = [await loadCLIPModel(source), await readExpected(source)];
+      const loss = model.loss(expected("pixels"), expected("ids"));
+      const parameters = model.namedParameters();
+      const gradients = grad(loss, [...parameters.values()]) as Tensor[];
+      await realize(loss, ...gradients);
+      expect(await relativeError(loss, expected("loss"))).toBeLessThan(1e-5);
+      const theirs: CLIPModel = await loadCLIPModel(await gradientCheckpoint(source, fixture.weights));
+      const wanted = theirs.namedParameters();
+      let at = 0;
+      for (const path of parameters.keys()) {
+        const error = await relativeError(gradients[at++]!, wanted.get(path)!);
+        expect([path, error < 1e-4 || error]).toEqual([path, true]);
+      }
+      expect(at).toBeGreaterThan(40);
+    });
+  });
+});
