@@ -1,1 +1,10 @@
-export {};
+export { type BootstrapOptions, bootstrap, type Estimate } from "./bootstrap.ts";
+export { type Calibration, calibration, type ReliabilityBin } from "./calibration.ts";
+export { type Classification, type ClassificationOptions, type ClassReport, classification } from "./classification.ts";
+export { type KnnOptions, knn, type Labelled } from "./knn.ts";
+export { type LinearProbe, type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
+export { reportHtml } from "./report/html.ts";
+export { type Line, type Picture, type Report, reportJson, type Section, type TableCell } from "./report/report.ts";
+export { type Direction, type Retrieval, type RetrievalOptions, retrieval } from "./retrieval.ts";
+export { effectiveRobustness, type Robustness, type ShiftedAccuracy } from "./robustness.ts";
+export { photoTemplate, sevenTemplates, type Template, zeroShotWeights } from "./zero-shot.ts";

@@ -1,0 +1,52 @@
+import { l2Normalize, stack, type Tensor, VlmError } from "@vlm/core";
+import { checkClasses } from "./checks.ts";
+
+/** A sentence around a class name. */
+export type Template = (name: string) => string;
+
+/** Radford et al. 2021, section 3.1.4: the sentence that they begin with. */
+export const photoTemplate: Template = (name) => `a photo of a ${name}.`;
+
+/** The seven sentences that Radford et al. 2021 chose from their eighty for ImageNet (their Prompt_Engineering notebook). */
+export const sevenTemplates: readonly Template[] = [
+  (name) => `itap of a ${name}.`,
+  (name) => `a bad photo of the ${name}.`,
+  (name) => `a origami ${name}.`,
+  (name) => `a photo of the large ${name}.`,
+  (name) => `a ${name} in a video game.`,
+  (name) => `art of the ${name}.`,
+  (name) => `a photo of the small ${name}.`,
+];
+
+/**
+ * The weights of a zero-shot classifier (Radford et al. 2021, section 3.1.4): per class the mean of the unit embeddings
+ * of its name in every template, made unit length again. `images.matmul(weights.transpose())` gives cosines.
+ *
+ * @param encodeText gives [texts D], of any length
+ * @param classes names, or for each class the sentences that stand for it
+ * @returns [K D], unit length
+ */
+export async function zeroShotWeights(
+  encodeText: (texts: string[]) => Promise<Tensor> | Tensor,
+  classes: readonly string[] | ReadonlyMap<string, readonly string[]>,
+  templates: readonly Template[] = [photoTemplate],
+): Promise<Tensor> {
+  const named = classes instanceof Map;
+  const names = named ? [...classes.keys()] : [...(classes as readonly string[])];
+  checkClasses("zeroShotWeights", names);
+  const sentences = names.map((name) => {
+    const own = named ? [...classes.get(name)!] : templates.map((template) => template(name));
+    if (own.length > 0) return own;
+    throw new VlmError("ArgumentError", "EVAL_TEMPLATES", {
+      what: `zeroShotWeights: there is no sentence for the class ${JSON.stringify(name)}`,
+      hint: "give at least one template",
+    });
+  });
+  const all = l2Normalize(await encodeText(sentences.flat())); // [S D]
+  let at = 0;
+  const means = sentences.map(({ length }) => {
+    at += length;
+    return all.slice([at - length, at]).mean(0); // [D]
+  });
+  return l2Normalize(stack(means)); // [K D]
+}
