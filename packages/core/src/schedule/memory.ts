@@ -56,6 +56,10 @@ export function planMemory(schedule: Schedule, alignment: number): MemoryPlan {
   const last = new Array<number>(buffers.length).fill(-1);
   kernels.forEach((kernel, at) => {
     const { reads, writes } = buffersOf(kernel);
+    for (const buffer of reads) {
+      if (buffers[buffer]!.role !== "temporary" || first[buffer] !== -1) continue;
+      throw new Error(`schedule: ${kernel.name} (kernel ${at}) reads temporary ${buffer} before any kernel writes it`);
+    }
     for (const buffer of [...reads, ...writes]) {
       if (first[buffer] === -1) first[buffer] = at;
       last[buffer] = at;
