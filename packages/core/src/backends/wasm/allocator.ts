@@ -113,7 +113,7 @@ export class Allocator {
     // By a quarter at least, so that growth is rare; if that much is not to be had, by what is needed.
     const wanted = Math.min(this.maximumPages, Math.max(pages, Math.ceil(now * 1.25)));
     for (const target of [wanted, pages]) {
-      if (target > this.maximumPages) break;
+      if (target < pages || target > this.maximumPages) continue;
       try {
         this.memory.grow(target - now);
         return;
