@@ -1,4 +1,5 @@
 import type { Buffer } from "../backends/backend.ts";
+import type { GpuDevice } from "../backends/webgpu/gpu-types.ts";
 import type { DType, HostArray } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import type { Program, Supports } from "../graph/program.ts";
@@ -94,10 +95,36 @@ async function makeDevice(name: DeviceName, options: DeviceOptions): Promise<Dev
 export const activeDevice = (): Device | null => current;
 
 /**
- * Makes a device the default for new tensors: a name, or an opened device. Tensors made from host data move by
- * themselves; computed tensors stay where they are.
+ * Makes a device the default for new tensors: a name, an opened device, or the application's own `GPUDevice`. Tensors
+ * made from host data move by themselves; computed tensors stay where they are.
  */
-export async function useDevice(device: DeviceName | Device, options: DeviceOptions = {}): Promise<Device> {
-  current = typeof device === "string" ? await openDevice(device, options) : device;
+export async function useDevice(device: DeviceName | Device | GpuDevice, options: DeviceOptions = {}): Promise<Device> {
+  if (typeof device === "string") current = await openDevice(device as DeviceName, options);
+  else if (isDevice(device)) current = device;
+  else current = await adoptGpuDevice(device);
   return current;
+}
+
+const isDevice = (device: unknown): device is Device => typeof (device as Device).prepare === "function";
+
+const adopted = new WeakMap<object, Promise<Device>>();
+
+/** One device of ours for each of the application's. */
+function adoptGpuDevice(gpu: GpuDevice): Promise<Device> {
+  if (typeof gpu !== "object" || gpu === null || !("createCommandEncoder" in gpu)) {
+    throw new VlmError("ArgumentError", "DEVICE_NAME", {
+      what: `no device: ${typeof gpu}`,
+      hint: 'choose "webgpu", "wasm" or "js", or pass a GPUDevice',
+    });
+  }
+  let device = adopted.get(gpu);
+  if (!device) {
+    device = (async () => {
+      const { schedulingDevice } = await import("./scheduling-device.ts");
+      const { createWebGpuBackend } = await import("../backends/webgpu/index.ts");
+      return schedulingDevice(await createWebGpuBackend({ device: gpu }));
+    })();
+    adopted.set(gpu, device);
+  }
+  return device;
 }
