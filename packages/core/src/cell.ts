@@ -1,7 +1,8 @@
 /** State lives in cells: parameters, optimiser moments, step counts, running statistics. */
-import type { DType } from "./dtype.ts";
+import { type DType, roundTo } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { Node } from "./graph/node.ts";
+import type { ElementwiseOp } from "./op.ts";
 import { dataOp } from "./ops/source.ts";
 import { cutHistory } from "./runtime/history.ts";
 import { type RealStorage, releaseStorage, submit } from "./runtime/realize.ts";
@@ -142,12 +143,8 @@ function bear(which: ReadonlySet<Cell>): void {
   }
   if (cells.length === 0) return;
   const nodes = cells.map((cell) => (cell as unknown as { node: Node }).node);
-  // A host array or a tensor may serve several cells: each needs storage of its own, since versions are freed one by one.
-  const own = nodes.map((node) =>
-    node.op.kind === "data" || node.storage
-      ? copyOf(node)
-      : new Node(node.op, node.inputs, node.attributes, node, node.where, node.outputs),
-  );
+  // A host array or a tensor may serve several cells: each gets storage of its own, since versions are freed one by one.
+  const own = nodes.map(copyOf);
   submit(
     own,
     "cells",
@@ -158,21 +155,34 @@ function bear(which: ReadonlySet<Cell>): void {
   });
 }
 
-function copyOf(node: Node): Node {
-  return new Node(copyOp, [node], {}, node, node.where);
+/**
+ * The same value in storage of its own, with no more precision than its dtype has: the reference device computes in
+ * float64, and a cell that was saved and loaded must be the cell it was.
+ */
+export function copyOf(node: Node): Node {
+  return new Node(copyOps[node.dtype], [node], {}, node, node.where);
 }
 
-/** Identity that is computed, so that the result has its own storage. */
-const copyOp = {
+const copyOp = (kept: DType): ElementwiseOp => ({
   kind: "elementwise",
   name: "copy",
   arity: 1,
-  dtype: ([x]: readonly DType[]) => x!,
-  eval: ([x]: readonly number[]) => x!,
-  wgsl: ([x]: readonly string[]) => x!,
+  dtype: ([x]) => x!,
+  eval: ([x]) => roundTo(kept, x!),
+  wgsl: ([x]) => x!,
   identity: true,
   cost: 0,
-} as const;
+});
+
+const copyOps: Readonly<Record<DType, ElementwiseOp>> = {
+  f32: copyOp("f32"),
+  f16: copyOp("f16"),
+  bf16: copyOp("bf16"),
+  i32: copyOp("i32"),
+  u32: copyOp("u32"),
+  u8: copyOp("u8"),
+  bool: copyOp("bool"),
+};
 
 /**
  * Computes all written cells (and `also`, typically the loss) in one plan, makes them current, frees the versions

@@ -1,5 +1,5 @@
 /** Functions recorded once per argument structure and replayed as one plan. */
-import { type Cell, settleCopies } from "./cell.ts";
+import { type Cell, copyOf, settleCopies } from "./cell.ts";
 import { currentContext } from "./context.ts";
 import { bytesPerElement } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
@@ -101,7 +101,7 @@ function trace<A extends readonly unknown[]>(
     return new OutputAt(outputs.length - 1);
   });
   const writes = [...recording.writes.keys()];
-  for (const cell of writes) outputs.push(recording.writes.get(cell)!);
+  for (const cell of writes) outputs.push(copyOf(recording.writes.get(cell)!));
   const { program, leaves } = buildProgram(outputs, device.supports);
   const argumentOf = new Map(placeholders.map((placeholder, i) => [placeholder.node, i]));
   const cellOf = new Map([...recording.reads].map(([cell, node]) => [node, cell]));
