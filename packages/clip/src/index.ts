@@ -1,3 +1,14 @@
+export { attentionMap } from "./attention-map.ts";
+export type { Classification, PromptOptions, Ranking, Template } from "./classifier.ts";
+export {
+  CLIP,
+  type CLIPOptions,
+  type CLIPParts,
+  type Classifier,
+  type ClassifyOptions,
+  type ImageInput,
+  type RunOptions,
+} from "./clip.ts";
 export {
   type CLIPConfig,
   CLIPModel,
@@ -7,6 +18,7 @@ export {
   type Projection,
   type TextEncoder,
 } from "./clip-model.ts";
+export { EmbeddingIndex, type Hit, type SearchOptions } from "./embedding-index.ts";
 export { loadCLIPModel } from "./load.ts";
 export {
   CLIP_B16,
@@ -30,4 +42,5 @@ export {
   SigLIP_so400m_384,
 } from "./presets.ts";
 export { saveCLIPModel } from "./save.ts";
+export type { Cleaning, TextOptions } from "./text-input.ts";
 export { type TextConfig, TextTower } from "./text-tower.ts";

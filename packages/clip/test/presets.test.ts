@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import * as clip from "../src/index.ts";
+import { type CLIPConfig, createCLIP } from "../src/clip-model.ts";
+import * as presets from "../src/presets.ts";
 
 /** Millions of parameters: counted by open_clip and transformers, which publish them (docs/model_profile.csv there). */
-const published: [name: keyof typeof clip, millions: number][] = [
+const published: [name: keyof typeof presets, millions: number][] = [
   ["CLIP_B32", 151.28],
   ["CLIP_B16", 149.62],
   ["CLIP_L14", 427.62],
@@ -24,9 +25,15 @@ const published: [name: keyof typeof clip, millions: number][] = [
   ["SigLIP_so400m_384", 877.96],
 ];
 
+const configs: Record<string, CLIPConfig> = { ...presets };
+
 describe("presets", () => {
+  it("all are counted below", () => {
+    expect(published.map(([name]) => name).sort()).toEqual(Object.keys(configs).sort());
+  });
+
   it.each(published)("%s has %s million parameters, and counting takes no memory", (name, millions) => {
-    const model = clip.createCLIP(clip[name] as clip.CLIPConfig);
+    const model = createCLIP(configs[name]!);
     const count = model.parameters().reduce((sum, { size }) => sum + size, 0);
     expect(count / 1e6).toBeCloseTo(millions, 1);
   });

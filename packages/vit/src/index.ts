@@ -1,3 +1,4 @@
+export { type AttentionMaps, attentionMaps, attentionRollout, attentionWeights } from "./attention-maps.ts";
 export {
   activations,
   clipVision,
