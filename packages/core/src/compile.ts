@@ -150,6 +150,7 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
   const nodes = specs.slice(0, values).map((spec, i) => {
     const node = new Node(dataOp, [], {}, spec, null);
     node.storage = storages[i]!;
+    storages[i]!.origin = node.origin;
     return node;
   });
   settleCopies();

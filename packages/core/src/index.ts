@@ -118,7 +118,7 @@ export { type Pipeable, pipeHook } from "./pipe.ts";
 export * as random from "./random.ts";
 export { type Device, type DeviceName, type DeviceOptions, openDevice, useDevice } from "./runtime/device.ts";
 export { isFrozen, setFrozen } from "./runtime/frozen.ts";
-export { memory } from "./runtime/memory.ts";
+export { type LiveTensor, leaks, memory } from "./runtime/memory.ts";
 export { realize } from "./runtime/realize.ts";
 export type { Shape } from "./shape.ts";
 export type { Dims } from "./tensor.ts";

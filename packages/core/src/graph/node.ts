@@ -1,4 +1,5 @@
 import type { Buffer } from "../backends/backend.ts";
+import { debugLevel } from "../debug.ts";
 import type { DType } from "../dtype.ts";
 import type { Attributes, Op, TensorSpec } from "../op.ts";
 import type { Device } from "../runtime/device.ts";
@@ -29,6 +30,9 @@ export class Node {
   cut: string | null = null;
   /** Module path that was current when the node was made: names the place in errors and profiles. */
   readonly where: string | null;
+
+  /** Where the program made it (a stack), kept from `VLM_DEBUG=1` on. */
+  readonly origin: string | null = debugLevel() > 0 ? (new Error().stack ?? null) : null;
 
   constructor(
     op: Op,

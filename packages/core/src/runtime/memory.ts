@@ -1,4 +1,5 @@
 /** Accounting of device memory, and the net under forgotten tensors. */
+import { debugLevel } from "../debug.ts";
 import { activeDevice } from "./device.ts";
 import type { RealStorage } from "./realize.ts";
 
@@ -16,6 +17,7 @@ const registry = new FinalizationRegistry<() => void>((free) => free());
  * handle carries ballast of its size (up to a limit): without it, 1,000 results of 4 MB were alive at once.
  */
 export function watch(storage: RealStorage): void {
+  if (debugLevel() > 0) traced.add(new WeakRef(storage));
   const { device, buffer, bytes, owner } = storage;
   if (owner === "tensors" && bytes > 4096 && device?.name !== "js") {
     storage.ballast = new ArrayBuffer(Math.min(bytes, 2 ** 22));
@@ -30,6 +32,33 @@ export function watch(storage: RealStorage): void {
   );
   count(owner, bytes, 1);
   allocatedSinceYield += bytes;
+}
+
+/** Storages that were given memory, from `VLM_DEBUG=1` on. */
+const traced = new Set<WeakRef<RealStorage>>();
+
+/** A tensor that owns device memory. */
+export type LiveTensor = { bytes: number; owner: string; line: string };
+
+/**
+ * Tensors that own device memory now, largest first, with the line of the program that made each. Empty unless
+ * `VLM_DEBUG` is at least 1.
+ */
+export function leaks(): LiveTensor[] {
+  const found: LiveTensor[] = [];
+  for (const ref of traced) {
+    const storage = ref.deref();
+    if (!storage?.buffer) traced.delete(ref);
+    else found.push({ bytes: storage.bytes, owner: storage.owner, line: lineOf(storage.origin) });
+  }
+  return found.sort((a, b) => b.bytes - a.bytes);
+}
+
+/** The first line of a stack that is not this library's. */
+function lineOf(stack: string | null): string {
+  const lines = (stack ?? "").split("\n").slice(1);
+  const own = /@vlm[\\/]core[\\/]|packages[\\/]core[\\/]src[\\/]|node:internal/;
+  return (lines.find((line) => !own.test(line)) ?? "unknown").trim().replace(/^at /, "");
 }
 
 /** The storage is freed by hand: its finaliser has nothing left to do. */

@@ -23,6 +23,8 @@ export class RealStorage implements Storage {
   settled = false;
   /** Bytes of JavaScript memory that make the garbage collector feel the weight of the device memory. */
   ballast: ArrayBuffer | null = null;
+  /** Where the program made the tensor, in debug mode. */
+  origin: string | null = null;
   readonly bytes: number;
   readonly ready: Promise<void>;
   readonly owner: string;
@@ -78,6 +80,7 @@ export function submit(nodes: readonly Node[], owner = "tensors", owners: readon
     const storages = wanted.map((node) => {
       const bytes = node.size * bytesPerElement(node.dtype);
       const storage = new RealStorage(bytes, ready, owners[nodes.indexOf(node)] ?? owner);
+      storage.origin = node.origin;
       node.storage = storage;
       return storage;
     });
@@ -94,8 +97,8 @@ export async function execute(
   outputs: readonly RealStorage[],
 ): Promise<Started> {
   const prepared = await cache.get(device, program);
-  const inputs = leaves.map((leaf) => bufferOf(leaf, device));
   await pressure();
+  const inputs = leaves.map((leaf) => bufferOf(leaf, device));
   const buffers: Buffer[] = [];
   try {
     for (const at of program.outputs) {
@@ -140,6 +143,7 @@ function bufferOf(leaf: Node, device: Device): Buffer {
     if (!host) throw goneError(leaf, "its computation failed");
     const buffer = device.allocate(leaf.dtype, leaf.size);
     device.write(buffer, host);
+    storage.origin = leaf.origin;
     storage.device = device;
     storage.buffer = buffer;
     watch(storage);
