@@ -126,6 +126,9 @@ const TABLE: Readonly<Record<string, Partial<Record<ComputeType, Entry>>>> = {
   shiftLeft: integers(shift(i.shl, op.shl)),
   shiftRight: integers(shift(i.shrS, op.shrS), shift(i.shrU, op.shrU)),
   where: { bool: ({ code, args: [c, a, b] }) => code.get(a!, b!, c!).op(v.bitselect) },
+  // Relaxed SIMD; the backend makes these two itself where the engine has it: a·b + c and c − a·b.
+  multiplyAdd: { f32: f.relaxedMadd },
+  multiplySubtract: { f32: f.relaxedNmadd },
   cast: all(cast),
   bitcast: all(bitcast),
 };

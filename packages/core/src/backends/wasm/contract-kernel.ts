@@ -337,7 +337,14 @@ class ContractRenderer {
       };
     }
     const index = plan.define([...SIX, I32], (inner, pushBase) =>
-      renderPacker(inner, new Values(inner, plan.specs, pushBase), expr, rowAxis, width, this.kernel),
+      renderPacker(
+        inner,
+        new Values(inner, plan.specs, pushBase, plan.library.tile.fused),
+        expr,
+        rowAxis,
+        width,
+        this.kernel,
+      ),
     );
     return (target, row, count, k, depth, batch) =>
       code.get(target, row, count, k, depth, batch, this.line).call(index);
@@ -347,7 +354,7 @@ class ContractRenderer {
   private renderEpilogue(code: Code, pushBase: (buffer: number) => void): void {
     const { plan, g, kernel } = this;
     const [batch, row, column, rowCount, columnCount, block] = [0, 1, 2, 3, 4, 5] as const;
-    const values = new Values(code, plan.specs, pushBase);
+    const values = new Values(code, plan.specs, pushBase, plan.library.tile.fused);
     const [columnAt, columnEnd, line] = [code.local(), code.local(), code.local()];
     const rowEnd = code.get(row, rowCount).op(op.add).keep();
     const rowAt = code.get(row).keep();

@@ -6,7 +6,7 @@
 
 import { computeType, type DType } from "../../dtype.ts";
 import type { Expr } from "../../ir/expr.ts";
-import type { BufferSpec, LoopKernel, Store } from "../../ir/kernel.ts";
+import type { LoopKernel, Store } from "../../ir/kernel.ts";
 import { type Linear, strideOf } from "../../ir/linear.ts";
 import { type Bound, type Code, floatBits } from "./assembler.ts";
 import { I32, op, V128, v } from "./opcodes.ts";
@@ -83,7 +83,7 @@ export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
   const { code } = plan;
   let renderer!: LoopRenderer;
   const part = plan.define(PART_PARAMETERS, (inner, pushBase) => {
-    renderer = new LoopRenderer(inner, kernel, plan.specs, pushBase);
+    renderer = new LoopRenderer(inner, kernel, plan, pushBase);
     renderer.render();
   });
   const { split, memoBytes, work } = renderer;
@@ -160,10 +160,10 @@ class LoopRenderer {
   readonly work: number;
   memoBytes = 0;
 
-  constructor(code: Code, kernel: LoopKernel, specs: readonly BufferSpec[], pushBase: (buffer: number) => void) {
+  constructor(code: Code, kernel: LoopKernel, plan: PlanContext, pushBase: (buffer: number) => void) {
     this.code = code;
     this.kernel = kernel;
-    this.values = new Values(code, specs, pushBase);
+    this.values = new Values(code, plan.specs, pushBase, plan.library.tile.fused);
     const { values } = this;
     this.sizes = [...kernel.outer, ...kernel.inner];
     this.roots = kernel.stages.map((stage) => stage.value);

@@ -150,6 +150,7 @@ export const f = {
   convertS: SIMD + 0xfa,
   convertU: SIMD + 0xfb,
   relaxedMadd: SIMD + 0x105,
+  relaxedNmadd: SIMD + 0x106,
 } as const;
 
 export const atomic = {

@@ -35,6 +35,18 @@ function wordOf(type: ComputeType, value: number): number {
   return value | 0;
 }
 
+const fusedOp = (name: string, sign: number): ElementwiseOp => ({
+  kind: "elementwise",
+  name,
+  arity: 3,
+  dtype: ([x]) => x!,
+  eval: ([a, b, c]) => sign * a! * b! + c!,
+  wgsl: () => "",
+});
+
+const MULTIPLY_ADD = fusedOp("multiplyAdd", 1);
+const MULTIPLY_SUBTRACT = fusedOp("multiplySubtract", -1);
+
 export class Values {
   readonly code: Code;
   /** Locals that hold the loop variables; the vectorised one holds its first lane's index. */
@@ -60,7 +72,11 @@ export class Values {
   private readonly interned = new Map<string, Expr>();
   private serial = 0;
 
-  constructor(code: Code, specs: readonly BufferSpec[], pushBase: (buffer: number) => void) {
+  private readonly fused: boolean;
+
+  /** `fused`: the engine has fused multiply-add. */
+  constructor(code: Code, specs: readonly BufferSpec[], pushBase: (buffer: number) => void, fused: boolean) {
+    this.fused = fused;
     this.code = code;
     this.specs = specs;
     this.pushBase = pushBase;
@@ -257,12 +273,26 @@ export class Values {
     return this.intern(text, (key) => ({ kind: "apply", op: of, args, dtype, key }));
   }
 
+  /** Products made by decompositions: where the engine can, they are fused into the sum that takes them. */
+  private readonly products = new Set<Expr>();
+
   private readonly decomposer: Decomposer = {
     constant: (value, dtype) => this.constant(value, dtype),
-    apply: (of, list, dtype) => {
+    apply: (of, list, as) => {
       const args = list.map((arg) => this.expand(arg));
       const types = args.map((arg) => arg.dtype);
-      return this.apply(of, args, dtype ?? of.dtype(types, {}));
+      const dtype = as ?? of.dtype(types, {});
+      const [a, b] = args as [Expr, Expr];
+      if (this.fused && dtype === "f32" && (of.name === "add" || of.name === "sub")) {
+        const product = this.products.has(b) ? b : of.name === "add" && this.products.has(a) ? a : null;
+        if (product?.kind === "apply") {
+          const other = product === b ? a : b;
+          return this.apply(of.name === "add" ? MULTIPLY_ADD : MULTIPLY_SUBTRACT, [...product.args, other], dtype);
+        }
+      }
+      const result = this.apply(of, args, dtype);
+      if (of.name === "mul" && result.kind === "apply") this.products.add(result);
+      return result;
     },
   };
 
