@@ -8,6 +8,13 @@ import { fileStore } from "./file-store.ts";
 const [path, steps] = process.argv.slice(2) as [string, string];
 await testDevice();
 const run = await exampleRun(Number(steps));
-process.stdout.write("ready\n");
-await train({ ...run, checkpoint: { store: fileStore(path, { slow: true }), steps: 1 } });
+const report = run.onProgress!;
+await train({
+  ...run,
+  checkpoint: { store: fileStore(path, { slow: true }), steps: 1 },
+  onProgress(progress) {
+    report(progress);
+    process.stdout.write("step\n");
+  },
+});
 await writeFile(`${path}.done`, JSON.stringify(run.losses));
