@@ -25,6 +25,8 @@ export type WasmOptions = {
   threads?: number;
   /** Fused multiply-add; default: where the engine has it. */
   relaxed?: boolean;
+  /** Makes a page's worker from the package's `worker.js`, where a bundler needs to be told. */
+  createWorker?: () => Worker;
   /** Greatest memory in bytes. Default 4 GiB. */
   maximumBytes?: number;
 };
@@ -62,7 +64,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
     });
   }
   const { memory, pages } = createMemory(threads > 1, options.maximumBytes ?? 2 ** 32);
-  return new WasmBackend(memory, pages, library, threads);
+  return new WasmBackend(memory, pages, library, threads, options.createWorker);
 }
 
 /** Shared memory reserves its greatest size at once, which small systems refuse: then half as much is asked for. */
@@ -96,11 +98,17 @@ class WasmBackend implements Backend {
   private buffers = 0;
   private peak = 0;
 
-  constructor(memory: WebAssembly.Memory, maximumPages: number, library: Library, threads: number) {
+  constructor(
+    memory: WebAssembly.Memory,
+    maximumPages: number,
+    library: Library,
+    threads: number,
+    createWorker?: () => Worker,
+  ) {
     this.allocator = new Allocator(memory, RESERVED, maximumPages);
     this.library = library;
     this.threads = threads;
-    this.pool = threads > 1 ? new ThreadPool(threads, memory, library) : null;
+    this.pool = threads > 1 ? new ThreadPool(threads, memory, library, createWorker) : null;
     this.exports = new WebAssembly.Instance(library.module, { env: { memory } }).exports;
     const scratch = this.allocator.allocate(2 ** 20);
     warm(this.exports, library, scratch);

@@ -11,16 +11,11 @@ export class ThreadPool {
   private readonly words: Int32Array;
   private readonly workers: ThreadWorker[];
 
-  constructor(
-    threads: number,
-    memory: WebAssembly.Memory,
-    library: Library,
-    start: (onError: (reason: string) => void) => ThreadWorker = startWorker,
-  ) {
+  constructor(threads: number, memory: WebAssembly.Memory, library: Library, create?: () => Worker) {
     this.threads = threads;
     this.words = new Int32Array(memory.buffer);
     this.words[CONTROL.mainAwake / 4] = mainMustSpin() ? 1 : 0;
-    this.workers = Array.from({ length: threads - 1 }, () => start((reason) => this.fail(reason)));
+    this.workers = Array.from({ length: threads - 1 }, () => startWorker((reason) => this.fail(reason), create));
     this.workers.forEach((worker, at) => {
       worker.postMessage({ memory, library: library.module, thread: at + 1, threads });
     });

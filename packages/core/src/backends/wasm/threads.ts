@@ -71,17 +71,20 @@ export function threadCount(asked: number | undefined): number {
   return Math.min(MOST, logical <= 4 ? logical : Math.max(4, logical >> 1));
 }
 
-/** Starts a worker from this package's `worker.js`. In Node it does not keep the process alive. */
-export function startWorker(onError: (reason: string) => void): ThreadWorker {
+/**
+ * Starts a worker from this package's `worker.js`, or by `create` (a bundler's way to make a page's worker of that
+ * file). In Node it does not keep the process alive.
+ */
+export function startWorker(onError: (reason: string) => void, create?: () => Worker): ThreadWorker {
   const node = builtin<typeof import("node:worker_threads")>("node:worker_threads");
-  if (node) {
+  if (node && !create) {
     const worker = new node.Worker(new URL("./worker.js", import.meta.url), { execArgv: [] });
     worker.on("error", (error) => onError(String(error)));
     worker.on("message", ({ error }) => onError(error));
     worker.unref();
     return worker;
   }
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const worker = create?.() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   worker.onerror = ({ message }) => onError(message);
   worker.onmessage = ({ data }) => onError(data.error);
   return worker;
