@@ -1,5 +1,6 @@
 /** Running sums, products and extrema. */
 import { scanWasm } from "../backends/wasm/kernels/scan.ts";
+import { scanFits, scanWebGpu } from "../backends/webgpu/kernels/scan.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp, ReduceOp } from "../op.ts";
 import { axisOf } from "../shape.ts";
@@ -65,6 +66,8 @@ export const scanOp: KernelOp = {
         : y;
     return [reverse ? flip(moved, [1]) : moved];
   },
+  webgpu: scanWebGpu,
+  when: (inputs, _attributes, device) => device !== "webgpu" || scanFits(inputs),
   vjp({ dy: [dy], inputs: [x], outputs: [y], attributes }) {
     const { combine, reverse, exclusive } = attributes as ScanAttributes;
     const back = (v: Tensor): Tensor => scanRows(v, { combine: "add", reverse: !reverse, exclusive });

@@ -1,5 +1,6 @@
 /** Sorting, and what follows from it. */
 import { sortWasm } from "../backends/wasm/kernels/sort.ts";
+import { sortFits, sortWebGpu } from "../backends/webgpu/kernels/sort.ts";
 import { isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp } from "../op.ts";
@@ -50,6 +51,8 @@ export const sortOp: KernelOp = {
     const indices = at.where(position, 0).sum(-1);
     return [gather(x!, indices, 1), indices];
   },
+  webgpu: sortWebGpu,
+  when: (inputs, _attributes, device) => device !== "webgpu" || sortFits(inputs),
   vjp: ({ dy: [dy], outputs: [, indices] }) => [scatter(dy!.mul(0), indices!, dy!, 1)],
   test: { ulp: 0, dtypes: ["f32", "i32", "u32"] },
 };

@@ -7,25 +7,20 @@ import type { Backend, Buffer, Executable } from "../backend.ts";
 import type { AdapterInfo } from "./adapter.ts";
 import { type Connection, connect } from "./connection.ts";
 import { wrap } from "./errors.ts";
+import type { GpuDevice } from "./gpu-types.ts";
 import { type Block, DeviceMemory, type GpuBuffer } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { bindGroupOf, type Plan, preparePlan } from "./plan.ts";
 import { profile } from "./profile.ts";
-import { DEFAULT_PREFERENCE, SOFTWARE_PREFERENCE, type TilePreference } from "./render/tiles.ts";
+import { type Target, targetOf } from "./render/target.ts";
 import { fromDevice, storedBytes, toDevice } from "./storage.ts";
 import { tuneTiles } from "./tune.ts";
 
 export { hasHardwareAdapter } from "./adapter.ts";
 
-/**
- * The application's WebGPU device type where the program knows WebGPU's types; without them anything is taken.
- * (Naming `GPUDevice` here would make this library's types fail in programs that lack it.)
- */
-export type GpuDevice = typeof globalThis extends { GPUDevice: { prototype: infer T } } ? T : unknown;
-
 export type WebGpuOptions = {
   /** A device of the application; it is never destroyed here. Default: one of the best adapter, with all its limits. */
-  device?: GpuDevice;
+  device?: GpuDevice | undefined;
   /** Measure a few matrix tiles once when the device opens. Default: on hardware adapters. */
   tune?: boolean;
 };
@@ -45,9 +40,9 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   const connection = await connect(options.device as GPUDevice | undefined);
   debug("device", () => ({ text: `webgpu: ${connection.info.name}${connection.info.software ? " (software)" : ""}` }));
   const { software } = connection.info;
-  let preference: TilePreference = software ? SOFTWARE_PREFERENCE : DEFAULT_PREFERENCE;
-  if (options.tune ?? !software) preference = await tuneTiles(connection, preference);
-  return new WebGpuDevice(connection, preference);
+  const target = targetOf(connection.device.limits, software);
+  const big = (options.tune ?? !software) ? await tuneTiles(connection, target) : target.big;
+  return new WebGpuDevice(connection, { ...target, big });
 }
 
 class WebGpuDevice implements WebGpuBackend {
@@ -56,17 +51,14 @@ class WebGpuDevice implements WebGpuBackend {
   private readonly connection: Connection;
   private readonly store: DeviceMemory;
   private readonly compiled: Pipelines;
-  private readonly preference: TilePreference;
-  private readonly maxBinding: number;
+  private readonly target: Target;
 
-  constructor(connection: Connection, preference: TilePreference) {
+  constructor(connection: Connection, target: Target) {
     this.connection = connection;
-    this.preference = preference;
+    this.target = target;
     this.store = new DeviceMemory(connection);
     this.compiled = new Pipelines(connection);
-    const { limits } = connection.device;
-    this.maxBinding = Math.floor(limits.maxStorageBufferBindingSize / 256) * 256;
-    this.maxKernelBuffers = limits.maxStorageBuffersPerShaderStage;
+    this.maxKernelBuffers = connection.device.limits.maxStorageBuffersPerShaderStage;
   }
 
   get info(): AdapterInfo {
@@ -148,7 +140,7 @@ class WebGpuDevice implements WebGpuBackend {
 
   async prepare(schedule: Schedule): Promise<Executable> {
     this.connection.check();
-    const plan = await preparePlan(schedule, this.connection, this.compiled, this.preference);
+    const plan = await preparePlan(schedule, this.connection, this.compiled, this.target);
     const executable: WebGpuExecutable = { schedule, plan, dispose: () => plan.uniform?.destroy() };
     return executable;
   }
@@ -198,7 +190,7 @@ class WebGpuDevice implements WebGpuBackend {
           role === "input" ? from[position]! : role === "output" ? to[position]! : store.slots[slot]!,
         );
         const bind = (step: Plan["steps"][number]): GPUBindGroup =>
-          bindGroupOf(step, blocks, plan.uniform, device, this.maxBinding);
+          bindGroupOf(step, blocks, plan.uniform, device, this.target.maxBinding);
         if (debugLevel() >= 2 && connection.features.timestamps) {
           profile(device, encoder, plan, bind, blocks);
         } else {

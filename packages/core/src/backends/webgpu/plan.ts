@@ -8,7 +8,7 @@ import type { Pipeline, Pipelines } from "./pipelines.ts";
 import { renderContract } from "./render/contract.ts";
 import { foldGroups } from "./render/grid.ts";
 import { renderLoop } from "./render/loop.ts";
-import type { TilePreference } from "./render/tiles.ts";
+import type { Target } from "./render/target.ts";
 import { planSlots } from "./slots.ts";
 import { storedBytes } from "./storage.ts";
 
@@ -56,10 +56,10 @@ export async function preparePlan(
   schedule: Schedule,
   connection: Connection,
   pipelines: Pipelines,
-  preference: TilePreference,
+  target: Target,
 ): Promise<Plan> {
   const buffers: BufferSpec[] = [...schedule.buffers];
-  const planned = renderSchedule(schedule, buffers, connection, preference);
+  const planned = renderSchedule(schedule, buffers, connection.device.limits, target);
   for (const step of planned) {
     debug("source", () => ({ name: step.name, text: step.wgsl }));
     checkLimits(step, connection);
@@ -102,18 +102,16 @@ export async function preparePlan(
 export function renderSchedule(
   schedule: Schedule,
   buffers: BufferSpec[],
-  connection: Pick<Connection, "device">,
-  preference: TilePreference,
+  limits: GPUSupportedLimits,
+  target: Target,
 ): Planned[] {
-  const { limits } = connection.device;
-  const maxBinding = Math.floor(limits.maxStorageBufferBindingSize / 256) * 256;
   const addBuffer = (spec: BufferSpec): number => buffers.push(spec) - 1;
   return schedule.kernels.flatMap((kernel): Planned[] => {
-    if (kernel.kind === "custom") return renderCustom(kernel, addBuffer, limits, maxBinding);
+    if (kernel.kind === "custom") return renderCustom(kernel, addBuffer, limits, target.maxBinding);
     const rendered =
       kernel.kind === "loop"
-        ? renderLoop(kernel, buffers, maxBinding, addBuffer)
-        : renderContract(kernel, buffers, maxBinding, addBuffer, preference);
+        ? renderLoop(kernel, buffers, target, addBuffer)
+        : renderContract(kernel, buffers, target, addBuffer);
     const flops = kernel.kind === "loop" ? 0 : 2 * kernel.batch * kernel.rows * kernel.columns * kernel.sum;
     return rendered.map(({ groups, ...rest }, i) => {
       const [x, y] = foldGroups(groups, limits.maxComputeWorkgroupsPerDimension);

@@ -6,7 +6,8 @@ import type { Connection } from "./connection.ts";
 import { DeviceMemory } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { bindGroupOf, preparePlan } from "./plan.ts";
-import { TILES, type TilePreference } from "./render/tiles.ts";
+import type { Target } from "./render/target.ts";
+import { TILES, type Tile } from "./render/tiles.ts";
 
 const SIZE = 2048;
 const CANDIDATES = [TILES.medium, TILES.large, TILES.tall] as const;
@@ -36,16 +37,18 @@ function productKernel(): { kernel: ContractKernel; buffers: BufferSpec[] } {
   return { kernel, buffers };
 }
 
-/** The fastest candidate; the given preference if nothing can be measured. */
-export async function tuneTiles(connection: Connection, fallback: TilePreference): Promise<TilePreference> {
+/** The fastest candidate; the one given if nothing can be measured. */
+export async function tuneTiles(connection: Connection, target: Target): Promise<Tile> {
   const memory = new DeviceMemory(connection);
   const { kernel, buffers } = productKernel();
-  let best = { time: Number.POSITIVE_INFINITY, preference: fallback };
+  let best: { time: number; tile: Tile } = { time: Number.POSITIVE_INFINITY, tile: target.big };
   try {
     const blocks = buffers.map(({ dtype, size }) => memory.allocate(dtype, size).block!);
     for (const big of CANDIDATES) {
-      const preference = { big };
-      const plan = await preparePlan({ buffers, kernels: [kernel] }, connection, new Pipelines(connection), preference);
+      const plan = await preparePlan({ buffers, kernels: [kernel] }, connection, new Pipelines(connection), {
+        ...target,
+        big,
+      });
       let time = Number.POSITIVE_INFINITY;
       // The first run warms up; of the others the best counts.
       for (let round = 0; round < 4; round++) {
@@ -67,12 +70,12 @@ export async function tuneTiles(connection: Connection, fallback: TilePreference
         if (round > 0) time = Math.min(time, performance.now() - started);
       }
       plan.uniform?.destroy();
-      if (time < best.time) best = { time, preference };
+      if (time < best.time) best = { time, tile: big };
     }
     for (const { gpu } of blocks) gpu.destroy();
   } catch {
     // A device that cannot run a candidate keeps the default; real trouble shows at the first real run.
-    return fallback;
+    return target.big;
   }
-  return best.preference;
+  return best.tile;
 }

@@ -1,14 +1,17 @@
 /**
- * Attention without its matrix of scores (Dao 2023, FlashAttention-2): a thread holds one row of queries and walks over
- * tiles of keys and values in workgroup memory, rescaling its sum as the greatest score grows.
+ * Attention without its matrix of scores (Dao 2023, FlashAttention-2, arXiv:2307.08691): a thread holds one row of
+ * queries and walks over tiles of keys and values in workgroup memory, rescaling its sum as the greatest score grows.
  */
 import type { Attributes, TensorSpec } from "../../../op.ts";
-import type { WebGpuKernel, WebGpuKernelContext } from "../custom.ts";
+import type { WebGpuBinding, WebGpuKernel, WebGpuKernelContext, WebGpuPass } from "../custom.ts";
+import { Pass } from "./pass.ts";
 
 /** Rows per workgroup. */
 const ROWS = 64;
-/** Keys (or queries) staged at a time. */
+/** Keys (or queries) staged at a time: 16 rows of two operands of width 128 fill the 16 kB that every adapter has. */
 const TILE = 16;
+/** Score of a key that a query may not see. */
+const HIDDEN = "-1e30f";
 
 type Sizes = { B: number; H: number; G: number; N: number; M: number; D: number; E: number };
 
@@ -18,96 +21,138 @@ function sizesOf(inputs: readonly TensorSpec[]): Sizes {
   return { B, H, G: k.shape[1]!, N, M: k.shape[2]!, D, E: v.shape[3]! };
 }
 
-/** Whether the kernels here take these arguments: f32, and head widths that fit into registers as vec4. */
-export function attentionFits(inputs: readonly TensorSpec[], attributes: Attributes, backward: boolean): boolean {
-  const { D, E, N, M } = sizesOf(inputs);
-  if (backward && attributes.bias) return false;
-  const floats = inputs.slice(0, 3).every(({ dtype }) => dtype === "f32");
-  return floats && N > 0 && M > 0 && D % 4 === 0 && E % 4 === 0 && D <= 128 && E <= 128;
+/** Whether the kernels here take these arguments: head widths that fit into registers, and enough rows to fill threads. */
+export function attentionFits(inputs: readonly TensorSpec[], _attributes: Attributes, backward: boolean): boolean {
+  const { B, H, D, E, N, M } = sizesOf(inputs);
+  const floats = inputs.slice(0, 3).every(({ dtype }) => dtype === "f32" || dtype === "f16" || dtype === "bf16");
+  if (!floats || B * H * N * M === 0) return false;
+  // A single query against a long cache has nothing to share: plain products use more threads.
+  if (!backward && N < 8 && M > 256) return false;
+  return D % 4 === 0 && E % 4 === 0 && D <= 128 && E <= 128;
 }
 
-/** Declarations shared by all passes, and a function `score` that is HIDDEN where the query may not look. */
-function prelude(
-  { inputs, attributes }: WebGpuKernelContext,
-  names: readonly string[],
-  outputs: readonly string[],
-): string {
-  const { H, G, N, M, D } = sizesOf(inputs);
-  const scale = attributes.scale as number;
-  const lines: string[] = [];
-  const vector = new Set(["q", "k", "v", "dy", "y", "dq", "dk", "dv"]);
-  [...names, ...outputs].forEach((name, at) => {
-    const type = name === "mask" ? "u32" : name === "lengths" ? "i32" : vector.has(name) ? "vec4f" : "f32";
-    const access = outputs.includes(name) ? "read_write" : "read";
-    lines.push(`@group(0) @binding(${at}) var<storage, ${access}> ${name}: array<${type}>;`);
-  });
-  const optional = (name: "mask" | "bias"): string => {
-    const { shape } = inputs[names.indexOf(name)]!;
-    const [b, h, n, m] = shape as [number, number, number, number];
-    const at = (size: number, index: string): string => (size === 1 ? "0" : index);
-    return `((${at(b, "batch")} * ${h} + ${at(h, "head")}) * ${n} + ${at(n, "n")}) * ${m} + ${at(m, "m")}`;
-  };
-  const hidden: string[] = [];
-  if (attributes.lengths) hidden.push("m >= lengths[batch]");
-  if (attributes.causal) hidden.push(`m > n + ${attributes.lengths ? "lengths[batch]" : M} - ${N}`);
-  if (attributes.mask) hidden.push(`mask[${optional("mask")}] == 0u`);
-  lines.push(
-    "const HIDDEN = -1e30f;",
-    `const scale = ${Math.fround(scale)}f;`,
-    `fn key_head(head: i32) -> i32 { return head / ${H / G}; }`,
-    "fn finish(batch: i32, head: i32, n: i32, m: i32, product: f32) -> f32 {",
-    `  ${hidden.length > 0 ? `if (${hidden.join(" || ")}) { return HIDDEN; }` : ""}`,
-    `  return product * scale${attributes.bias ? ` + bias[${optional("bias")}]` : ""};`,
-    "}",
-    `const D4 = ${D / 4};`,
-  );
-  return lines.join("\n");
+/** A pass over the arguments that attention has, with functions for what a score is. */
+class AttentionPass {
+  readonly pass: Pass;
+  readonly sizes: Sizes;
+  private readonly context: WebGpuKernelContext;
+
+  constructor(context: WebGpuKernelContext, more: readonly string[]) {
+    this.context = context;
+    this.sizes = sizesOf(context.inputs);
+    this.pass = new Pass(context);
+    const { attributes, inputs } = context;
+    const names = ["q", "k", "v"];
+    for (const name of ["mask", "bias", "lengths"]) if (attributes[name]) names.push(name);
+    const all = [...names, "lse", "delta", "dy"];
+    for (const name of [...names, ...more]) {
+      const at = all.indexOf(name);
+      const wide = name === "q" || name === "k" || name === "v" || name === "dy";
+      this.bind(name, { input: at }, inputs[at]!, wide);
+    }
+    this.defineVisible();
+  }
+
+  bind(name: string, binding: WebGpuBinding, spec: TensorSpec, wide: boolean): void {
+    this.pass.bind(name, binding, spec, wide && spec.dtype === "f32" ? "vector" : "scalar");
+    if (wide && "input" in binding) this.pass.defineVectorLoad(name);
+  }
+
+  int(n: number): string {
+    return this.pass.shader.integer(n);
+  }
+
+  /** Index of a mask's or bias's element, whose axes of size 1 are shared. */
+  private at(input: number): string {
+    const shape = this.context.inputs[input]!.shape;
+    const index = ["batch", "head", "n", "m"].map((name, i) => (shape[i] === 1 ? "0" : name));
+    const [b, h, n, m] = index;
+    return `((${b} * ${this.int(shape[1]!)} + ${h}) * ${this.int(shape[2]!)} + ${n}) * ${this.int(shape[3]!)} + ${m}`;
+  }
+
+  /** `finish(batch, head, n, m, product)`: the score from a product of query and key; `end_of(batch)`: how many keys count. */
+  private defineVisible(): void {
+    const { attributes } = this.context;
+    const { N, M } = this.sizes;
+    const { pass } = this;
+    const length = attributes.lengths ? `min(${pass.get("lengths", "batch")}, ${this.int(M)})` : this.int(M);
+    pass.shader.define(`fn keys_of(batch: i32) -> i32 { return ${length}; }`);
+    const hidden: string[] = [];
+    if (attributes.lengths) hidden.push("m >= keys_of(batch)");
+    // The queries are the last of the valid keys.
+    const limit = attributes.lengths ? pass.get("lengths", "batch") : this.int(M);
+    if (attributes.causal) hidden.push(`m > n + ${limit} - ${this.int(N)}`);
+    if (attributes.mask) hidden.push(`!${pass.get("mask", `(${this.at(3)})`)}`);
+    const bias = attributes.bias ? ` + ${pass.get("bias", this.at(attributes.mask ? 4 : 3))}` : "";
+    const guard = hidden.length > 0 ? `if (${hidden.join(" || ")}) { return ${HIDDEN}; }\n  ` : "";
+    pass.shader.define(`fn finish(batch: i32, head: i32, n: i32, m: i32, product: f32) -> f32 {
+  ${guard}return product * ${pass.shader.float(attributes.scale as number)}${bias};
+}`);
+    // Keys after the last one that any query of rows … n sees need not be read.
+    const seen = attributes.causal ? `min(keys_of(batch), n + 1 + ${limit} - ${this.int(N)})` : "keys_of(batch)";
+    pass.shader.define(`fn end_for(batch: i32, n: i32) -> i32 { return ${seen}; }`);
+    const first = attributes.causal ? `max(0, m - ${limit} + ${this.int(N)})` : "0";
+    pass.shader.define(`fn first_for(batch: i32, m: i32) -> i32 { return ${first}; }`);
+  }
+
+  /** Statements that stage TILE rows of an operand from row `from`; rows beyond the last repeat it. */
+  stage(tile: string, operand: string, width: number, from: string, rows: number): string {
+    const last = this.int((rows * width) / 4 - 1);
+    return `for (var u = i32(lid); u < ${(TILE * width) / 4}; u += ${ROWS}) { ${tile}[u] = ${operand}(min((${from}) * ${width / 4} + u, ${last})); }`;
+  }
+
+  tile(name: string, width: number): void {
+    this.pass.shader.define(`var<workgroup> ${name}: array<vec4f, ${(TILE * width) / 4}>;`);
+  }
+
+  /** Opens a pass with one thread per row: names `row` (clamped), `head` and `batch`. */
+  rows(count: number, heads: number): { open: string; groups: number } {
+    const blocks = Math.ceil(count / ROWS);
+    const open = `  let block = i32(group % u32(${this.int(blocks)})) * ${ROWS};
+  let above = i32(group / u32(${this.int(blocks)}));
+  let head = above % ${this.int(heads)};
+  let batch = above / ${this.int(heads)};
+  if (batch >= ${this.int(this.sizes.B)}) { return; }
+  let own = block + i32(lid);
+  let live = own < ${this.int(count)};
+  let at = min(own, ${this.int(count - 1)});
+  let row = above * ${this.int(count)} + at;`;
+    return { open, groups: blocks * heads * this.sizes.B };
+  }
 }
 
-const inputNames = ({ attributes }: WebGpuKernelContext): string[] => [
-  "q",
-  "k",
-  "v",
-  ...(attributes.mask ? ["mask"] : []),
-  ...(attributes.bias ? ["bias"] : []),
-  ...(attributes.lengths ? ["lengths"] : []),
-];
-
-const bind = (names: readonly string[], all: readonly string[]): { input: number }[] =>
-  names.map((name) => ({ input: all.indexOf(name) }));
+const dotOf = (a: string, b: string, vectors: number): string =>
+  `var product = vec4f(); for (var d = 0; d < ${vectors}; d++) { product = fma(${a}, ${b}, product); }`;
 
 /** y and lse. */
 export const attentionWebGpu: WebGpuKernel = (context) => {
-  const { B, H, G, N, M, D, E } = sizesOf(context.inputs);
-  const names = inputNames(context);
-  const E4 = E / 4;
-  const wgsl = `${prelude(context, names, ["y", "lse"])}
-var<workgroup> keys: array<vec4f, ${TILE * (D / 4)}>;
-var<workgroup> values: array<vec4f, ${TILE * E4}>;
-@compute @workgroup_size(${ROWS})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local_index: u32) {
-  let local = i32(local_index);
-  let n = i32(group.x) * ${ROWS} + local;
-  let head = i32(group.y);
-  let batch = i32(group.z);
-  let row = (batch * ${H} + head) * ${N} + min(n, ${N - 1});
-  let first = (batch * ${G} + key_head(head)) * ${M};
-  var query: array<vec4f, D4>;
-  for (var d = 0; d < D4; d++) { query[d] = q[row * D4 + d]; }
+  const self = new AttentionPass(context, []);
+  const { pass, sizes } = self;
+  const { B, H, G, N, M, D, E } = sizes;
+  const [D4, E4] = [D / 4, E / 4];
+  self.bind("y", { output: 0 }, context.outputs[0]!, true);
+  self.bind("lse", { output: 1 }, context.outputs[1]!, false);
+  self.tile("keys", D);
+  self.tile("values", E);
+  const { open, groups } = self.rows(N, H);
+  const body = `${open}
+  let first = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)};
+  var query: array<vec4f, ${D4}>;
   var sum: array<vec4f, ${E4}>;
-  var greatest = HIDDEN;
+  for (var d = 0; d < ${D4}; d++) { query[d] = q(row * ${D4} + d); }
+  var greatest = ${HIDDEN};
   var total = 0.0;
-  for (var m0 = 0; m0 < ${M}; m0 += ${TILE}) {
-    for (var u = local; u < ${TILE} * D4; u += ${ROWS}) { keys[u] = k[min(first * D4 + m0 * D4 + u, ${B * G * M} * D4 - 1)]; }
-    for (var u = local; u < ${TILE * E4}; u += ${ROWS}) { values[u] = v[min((first + m0) * ${E4} + u, ${B * G * M * E4 - 1})]; }
+  let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
+  for (var m0 = 0; m0 < end; m0 += ${TILE}) {
+    ${self.stage("keys", "k", D, "first + m0", B * G * M)}
+    ${self.stage("values", "v", E, "first + m0", B * G * M)}
     workgroupBarrier();
-    let count = min(${TILE}, ${M} - m0);
+    let count = min(${TILE}, end - m0);
     var scores: array<f32, ${TILE}>;
     var most = greatest;
     for (var j = 0; j < count; j++) {
-      var product = vec4f(0.0);
-      for (var d = 0; d < D4; d++) { product = fma(query[d], keys[j * D4 + d], product); }
-      let s = finish(batch, head, n, m0 + j, dot(product, vec4f(1.0)));
+      ${dotOf("query[d]", `keys[j * ${D4} + d]`, D4)}
+      let s = finish(batch, head, at, m0 + j, dot(product, vec4f(1.0)));
       scores[j] = s;
       most = max(most, s);
     }
@@ -116,123 +161,163 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var d = 0; d < ${E4}; d++) { sum[d] *= shrink; }
     greatest = most;
     for (var j = 0; j < count; j++) {
-      let p = select(exp(scores[j] - most), 0.0, scores[j] <= HIDDEN);
+      let p = select(exp(scores[j] - most), 0.0, scores[j] <= ${HIDDEN});
       total += p;
       for (var d = 0; d < ${E4}; d++) { sum[d] = fma(vec4f(p), values[j * ${E4} + d], sum[d]); }
     }
     workgroupBarrier();
   }
-  if (n < ${N}) {
+  if (live) {
     let share = select(0.0, 1.0 / total, total > 0.0);
-    for (var d = 0; d < ${E4}; d++) { y[row * ${E4} + d] = sum[d] * share; }
-    lse[row] = select(-HIDDEN, greatest + log(total), total > 0.0);
-  }
-}`;
-  return {
-    passes: [
-      {
-        wgsl,
-        bindings: [...bind(names, names), { output: 0 }, { output: 1 }],
-        workgroups: [Math.ceil(N / ROWS), H, B],
-      },
-    ],
-  };
+    for (var d = 0; d < ${E4}; d++) {
+      let out = sum[d] * share;
+      ${pass.putVector("y", `row * ${E4} + d`, "out")}
+    }
+    ${pass.put("lse", "row", `select(${HIDDEN}, greatest + log(total), total > 0.0)`)}
+  }`;
+  return { passes: [pass.finish("attention", ROWS, groups, body)] };
 };
 
-/** dq, then dk and dv: each thread owns a row of its result, so nothing is added across threads. */
+/** Gradients: each thread owns a row of its result, so nothing is added across threads and sums are reproducible. */
 export const attentionBackwardWebGpu: WebGpuKernel = (context) => {
-  const { B, H, G, N, M, D, E } = sizesOf(context.inputs);
-  const E4 = E / 4;
-  const all = [...inputNames(context), "lse", "delta", "dy"];
-  const used = all.filter((name) => name !== "bias");
-  const head = (outputs: readonly string[]): string => prelude(context, used, outputs);
-  const queries = `${head(["dq"])}
-var<workgroup> keys: array<vec4f, ${TILE * (D / 4)}>;
-var<workgroup> values: array<vec4f, ${TILE * E4}>;
-@compute @workgroup_size(${ROWS})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local_index: u32) {
-  let local = i32(local_index);
-  let n = i32(group.x) * ${ROWS} + local;
-  let head = i32(group.y);
-  let batch = i32(group.z);
-  let row = (batch * ${H} + head) * ${N} + min(n, ${N - 1});
-  let first = (batch * ${G} + key_head(head)) * ${M};
-  var query: array<vec4f, D4>;
-  var sum: array<vec4f, D4>;
-  var above: array<vec4f, ${E4}>;
-  for (var d = 0; d < D4; d++) { query[d] = q[row * D4 + d]; }
-  for (var d = 0; d < ${E4}; d++) { above[d] = dy[row * ${E4} + d]; }
-  for (var m0 = 0; m0 < ${M}; m0 += ${TILE}) {
-    for (var u = local; u < ${TILE} * D4; u += ${ROWS}) { keys[u] = k[min(first * D4 + m0 * D4 + u, ${B * G * M} * D4 - 1)]; }
-    for (var u = local; u < ${TILE * E4}; u += ${ROWS}) { values[u] = v[min((first + m0) * ${E4} + u, ${B * G * M * E4 - 1})]; }
+  const passes = [queryGradient(context), keyGradients(context)];
+  if (context.attributes.bias) passes.push(biasGradient(context));
+  return { passes };
+};
+
+/** p and ds of one pair, from `product` (of query and key) and `gain` (of dy and value). */
+const pairTerms = (n: string, m: string, row: string, pass: Pass): string =>
+  `let s = finish(batch, head, ${n}, ${m}, dot(product, vec4f(1.0)));
+      let p = select(exp(s - ${pass.get("lse", row)}), 0.0, s <= ${HIDDEN});
+      let ds = p * (dot(gain, vec4f(1.0)) - ${pass.get("delta", row)})`;
+
+function queryGradient(context: WebGpuKernelContext): WebGpuPass {
+  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const { pass, sizes } = self;
+  const { B, H, G, N, M, D, E } = sizes;
+  const [D4, E4] = [D / 4, E / 4];
+  self.bind("dq", { output: 0 }, context.outputs[0]!, true);
+  self.tile("keys", D);
+  self.tile("values", E);
+  const scale = pass.shader.float(context.attributes.scale as number);
+  const { open, groups } = self.rows(N, H);
+  const body = `${open}
+  let first = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)};
+  var query: array<vec4f, ${D4}>;
+  var sum: array<vec4f, ${D4}>;
+  var above_row: array<vec4f, ${E4}>;
+  for (var d = 0; d < ${D4}; d++) { query[d] = q(row * ${D4} + d); }
+  for (var d = 0; d < ${E4}; d++) { above_row[d] = dy(row * ${E4} + d); }
+  let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
+  for (var m0 = 0; m0 < end; m0 += ${TILE}) {
+    ${self.stage("keys", "k", D, "first + m0", B * G * M)}
+    ${self.stage("values", "v", E, "first + m0", B * G * M)}
     workgroupBarrier();
-    let count = min(${TILE}, ${M} - m0);
+    let count = min(${TILE}, end - m0);
     for (var j = 0; j < count; j++) {
-      var product = vec4f(0.0);
-      for (var d = 0; d < D4; d++) { product = fma(query[d], keys[j * D4 + d], product); }
-      let s = finish(batch, head, n, m0 + j, dot(product, vec4f(1.0)));
-      let p = select(exp(s - lse[row]), 0.0, s <= HIDDEN);
-      var gain = vec4f(0.0);
-      for (var d = 0; d < ${E4}; d++) { gain = fma(above[d], values[j * ${E4} + d], gain); }
-      let ds = p * (dot(gain, vec4f(1.0)) - delta[row]) * scale;
-      for (var d = 0; d < D4; d++) { sum[d] = fma(vec4f(ds), keys[j * D4 + d], sum[d]); }
+      ${dotOf("query[d]", `keys[j * ${D4} + d]`, D4)}
+      var gain = vec4f(); for (var d = 0; d < ${E4}; d++) { gain = fma(above_row[d], values[j * ${E4} + d], gain); }
+      ${pairTerms("at", "m0 + j", "row", pass)} * ${scale};
+      for (var d = 0; d < ${D4}; d++) { sum[d] = fma(vec4f(ds), keys[j * ${D4} + d], sum[d]); }
     }
     workgroupBarrier();
   }
-  if (n < ${N}) { for (var d = 0; d < D4; d++) { dq[row * D4 + d] = sum[d]; } }
-}`;
-  const pairs = `${head(["dk", "dv"])}
-var<workgroup> queries: array<vec4f, ${TILE * (D / 4)}>;
-var<workgroup> aboves: array<vec4f, ${TILE * E4}>;
-@compute @workgroup_size(${ROWS})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local_index: u32) {
-  let local = i32(local_index);
-  let m = i32(group.x) * ${ROWS} + local;
-  let batch = i32(group.z);
-  let row = (batch * ${G} + i32(group.y)) * ${M} + min(m, ${M - 1});
-  var key: array<vec4f, D4>;
+  if (live) {
+    for (var d = 0; d < ${D4}; d++) {
+      let out = sum[d];
+      ${pass.putVector("dq", `row * ${D4} + d`, "out")}
+    }
+  }`;
+  return pass.finish("attention dq", ROWS, groups, body);
+}
+
+function keyGradients(context: WebGpuKernelContext): WebGpuPass {
+  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const { pass, sizes } = self;
+  const { B, H, G, N, M, D, E } = sizes;
+  const [D4, E4] = [D / 4, E / 4];
+  self.bind("dk", { output: 1 }, context.outputs[1]!, true);
+  self.bind("dv", { output: 2 }, context.outputs[2]!, true);
+  self.tile("queries", D);
+  self.tile("above_rows", E);
+  const scale = pass.shader.float(context.attributes.scale as number);
+  const { open, groups } = self.rows(M, G);
+  const body = `${open.replace("let head =", "let shared_head =")}
+  var key: array<vec4f, ${D4}>;
   var value: array<vec4f, ${E4}>;
-  var key_sum: array<vec4f, D4>;
+  var key_sum: array<vec4f, ${D4}>;
   var value_sum: array<vec4f, ${E4}>;
-  for (var d = 0; d < D4; d++) { key[d] = k[row * D4 + d]; }
-  for (var d = 0; d < ${E4}; d++) { value[d] = v[row * ${E4} + d]; }
-  for (var r = 0; r < ${H / G}; r++) {
-    let head = i32(group.y) * ${H / G} + r;
-    let first = (batch * ${H} + head) * ${N};
-    for (var n0 = 0; n0 < ${N}; n0 += ${TILE}) {
-      for (var u = local; u < ${TILE} * D4; u += ${ROWS}) { queries[u] = q[min((first + n0) * D4 + u, ${B * H * N} * D4 - 1)]; }
-      for (var u = local; u < ${TILE * E4}; u += ${ROWS}) { aboves[u] = dy[min((first + n0) * ${E4} + u, ${B * H * N * E4 - 1})]; }
+  for (var d = 0; d < ${D4}; d++) { key[d] = k(row * ${D4} + d); }
+  for (var d = 0; d < ${E4}; d++) { value[d] = v(row * ${E4} + d); }
+  let start = (first_for(batch, block) / ${TILE}) * ${TILE};
+  for (var r = 0; r < ${self.int(H / G)}; r++) {
+    let head = shared_head * ${self.int(H / G)} + r;
+    let first = (batch * ${self.int(H)} + head) * ${self.int(N)};
+    for (var n0 = start; n0 < ${self.int(N)}; n0 += ${TILE}) {
+      ${self.stage("queries", "q", D, "first + n0", B * H * N)}
+      ${self.stage("above_rows", "dy", E, "first + n0", B * H * N)}
       workgroupBarrier();
-      let count = min(${TILE}, ${N} - n0);
+      let count = min(${TILE}, ${self.int(N)} - n0);
       for (var j = 0; j < count; j++) {
-        var product = vec4f(0.0);
-        for (var d = 0; d < D4; d++) { product = fma(key[d], queries[j * D4 + d], product); }
-        let s = finish(batch, head, n0 + j, m, dot(product, vec4f(1.0)));
-        let at = first + n0 + j;
-        let p = select(exp(s - lse[at]), 0.0, s <= HIDDEN);
-        var gain = vec4f(0.0);
-        for (var d = 0; d < ${E4}; d++) {
-          let above = aboves[j * ${E4} + d];
-          gain = fma(above, value[d], gain);
-          value_sum[d] = fma(vec4f(p), above, value_sum[d]);
-        }
-        let ds = p * (dot(gain, vec4f(1.0)) - delta[at]) * scale;
-        for (var d = 0; d < D4; d++) { key_sum[d] = fma(vec4f(ds), queries[j * D4 + d], key_sum[d]); }
+      ${dotOf("key[d]", `queries[j * ${D4} + d]`, D4)}
+      var gain = vec4f(); for (var d = 0; d < ${E4}; d++) { gain = fma(above_rows[j * ${E4} + d], value[d], gain); }
+      ${pairTerms("n0 + j", "at", "first + n0 + j", pass)} * ${scale};
+      for (var d = 0; d < ${E4}; d++) { value_sum[d] = fma(vec4f(p), above_rows[j * ${E4} + d], value_sum[d]); }
+      for (var d = 0; d < ${D4}; d++) { key_sum[d] = fma(vec4f(ds), queries[j * ${D4} + d], key_sum[d]); }
       }
       workgroupBarrier();
     }
   }
-  if (m < ${M}) {
-    for (var d = 0; d < D4; d++) { dk[row * D4 + d] = key_sum[d]; }
-    for (var d = 0; d < ${E4}; d++) { dv[row * ${E4} + d] = value_sum[d]; }
-  }
-}`;
-  const inputs = bind(used, all);
-  // A shader's layout holds only what it uses: dq's pass reads everything, and so does the other.
-  return {
-    passes: [
-      { wgsl: queries, bindings: [...inputs, { output: 0 }], workgroups: [Math.ceil(N / ROWS), H, B] },
-      { wgsl: pairs, bindings: [...inputs, { output: 1 }, { output: 2 }], workgroups: [Math.ceil(M / ROWS), G, B] },
-    ],
-  };
-};
+  if (live) {
+    for (var d = 0; d < ${D4}; d++) {
+      let out = key_sum[d];
+      ${pass.putVector("dk", `row * ${D4} + d`, "out")}
+    }
+    for (var d = 0; d < ${E4}; d++) {
+      let out = value_sum[d];
+      ${pass.putVector("dv", `row * ${E4} + d`, "out")}
+    }
+  }`;
+  return pass.finish("attention dk dv", ROWS, groups, body);
+}
+
+/** A thread computes one element of the bias's gradient, summing over the axes along which the bias was shared. */
+function biasGradient(context: WebGpuKernelContext): WebGpuPass {
+  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const { pass, sizes } = self;
+  const { B, H, G, N, M, D, E } = sizes;
+  const spec = context.outputs[3]!;
+  self.bind("dbias", { output: 3 }, spec, false);
+  const [b, h, n, m] = spec.shape as [number, number, number, number];
+  const total = b * h * n * m;
+  const loop = (name: string, own: number, full: number, value: string, inside: string): string =>
+    own === 1 && full > 1
+      ? `for (var ${name} = 0; ${name} < ${self.int(full)}; ${name}++) {\n${inside}\n}`
+      : `{ let ${name} = ${value};\n${inside}\n}`;
+  const pair = `let row = (batch * ${self.int(H)} + head) * ${self.int(N)} + n;
+      let other = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)} + m;
+      ${dotOf(`q(row * ${D / 4} + d)`, `k(other * ${D / 4} + d)`, D / 4)}
+      var gain = vec4f(); for (var d = 0; d < ${E / 4}; d++) { gain = fma(dy(row * ${E / 4} + d), v(other * ${E / 4} + d), gain); }
+      ${pairTerms("n", "m", "row", pass)};
+      sum += ds;`;
+  const index = [
+    `let im = at % ${self.int(m)};`,
+    `let i_n = (at / ${self.int(m)}) % ${self.int(n)};`,
+    `let ih = (at / ${self.int(m * n)}) % ${self.int(h)};`,
+    `let ib = at / ${self.int(m * n * h)};`,
+  ].join("\n  ");
+  const loops = loop(
+    "batch",
+    b,
+    B,
+    "ib",
+    loop("head", h, H, "ih", loop("n", n, N, "i_n", loop("m", m, M, "im", pair))),
+  );
+  const body = `  let at = i32(group) * ${ROWS} + i32(lid);
+  if (at >= ${self.int(total)}) { return; }
+  ${index}
+  var sum = 0.0;
+  ${loops}
+  ${pass.put("dbias", "at", "sum")}`;
+  return pass.finish("attention dbias", ROWS, Math.ceil(total / ROWS), body);
+}

@@ -1,13 +1,13 @@
 /**
- * Scatter without atomics, so that sums do not depend on who comes first: a thread owns one element of the result and
- * walks over the ids of its row. A first pass finds for every row the range of updates that can concern it.
+ * Scatter without atomics on data, so that sums do not depend on who comes first: updates of one row form a list in
+ * their order, and a thread owns a word of the result and walks along the list of its row.
  */
-import type { ComputeType } from "../../../dtype.ts";
-import { computeType } from "../../../dtype.ts";
+import type { TensorSpec } from "../../../op.ts";
 import type { WebGpuKernel } from "../custom.ts";
-import { wgslLiteral } from "../wgsl-values.ts";
+import { perWord, wgslType } from "../render/shader.ts";
+import { Pass } from "./pass.ts";
 
-const WORKGROUP = 64;
+const THREADS = 64;
 
 const folds: Record<string, (a: string, b: string) => string> = {
   set: (_a, b) => b,
@@ -18,56 +18,103 @@ const folds: Record<string, (a: string, b: string) => string> = {
 };
 
 /** out[ids[n], d] ∘= updates[n, d], in the order of n. */
-export const scatterWebGpu: WebGpuKernel = ({ inputs, outputs, attributes }) => {
-  const [rows, width] = outputs[0]!.shape as [number, number];
-  const count = inputs[1]!.shape[0]!;
-  const dtype = outputs[0]!.dtype;
-  const type: ComputeType = computeType(dtype);
-  const base = inputs.length > 2;
-  const fold = folds[attributes.combine as string]!;
-  // Pass 1: next[n] is the next update of the same row, head[v] the first of row v (count: none). Written backwards.
-  const link = `@group(0) @binding(0) var<storage, read> ids: array<i32>;
-@group(0) @binding(1) var<storage, read_write> next: array<i32>;
-@compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let n = i32(at.x + at.y * groups.x * ${WORKGROUP}u);
-  if (n >= ${rows + count}) { return; }
-  // Entries 0 … V − 1 are the heads of rows; V + n follows update n.
-  let row = select(n, ids[max(n - ${rows}, 0)], n >= ${rows});
-  var m = max(n - ${rows} + 1, 0);
-  while (m < ${count} && ids[m] != row) { m++; }
-  next[n] = m;
-}`;
-  const write = `@group(0) @binding(0) var<storage, read> updates: array<${type}>;
-${base ? `@group(0) @binding(1) var<storage, read> base: array<${type}>;` : ""}
-@group(0) @binding(${base ? 2 : 1}) var<storage, read_write> result: array<${type}>;
-@group(0) @binding(${base ? 3 : 2}) var<storage, read> next: array<i32>;
-@compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let e = i32(at.x + at.y * groups.x * ${WORKGROUP}u);
-  if (e >= ${rows * width}) { return; }
-  var value = ${base ? "base[e]" : wgslLiteral(0, type)};
-  var n = next[e / ${width}];
-  while (n < ${count}) {
-    value = ${fold("value", `updates[n * ${width} + e % ${width}]`)};
-    n = next[${rows} + n];
+export const scatterWebGpu: WebGpuKernel = (context) => {
+  const { inputs, outputs, attributes } = context;
+  const [ids, updates, base] = inputs as [TensorSpec, TensorSpec, TensorSpec | undefined];
+  const output = outputs[0]!;
+  const [rows, width] = output.shape as [number, number];
+  const count = ids.shape[0]!;
+  const heads: TensorSpec = { shape: [rows], dtype: "u32" };
+  const links: TensorSpec = { shape: [count], dtype: "i32" };
+  const passes = [clearHeads(), ...(count > 0 ? [findHeads(), linkUpdates()] : []), fold()];
+  return { scratch: [rows, Math.max(1, count)], passes };
+
+  /** heads[v]: the first update of row v, or `count`. */
+  function clearHeads() {
+    const pass = new Pass(context);
+    pass.bind("heads", { scratch: 0 }, heads);
+    const end = pass.shader.integer(count);
+    return pass.finish(
+      "scatter: clear",
+      THREADS,
+      Math.ceil(rows / THREADS),
+      `  let v = i32(group * ${THREADS}u + lid);
+  if (v < ${pass.shader.integer(rows)}) { ${pass.put("heads", "v", `u32(${end})`)} }`,
+    );
   }
-  result[e] = value;
-}`;
-  const grid = (threads: number): [number, number, number] => {
-    const groups = Math.max(1, Math.ceil(threads / WORKGROUP));
-    const x = Math.min(groups, 65535);
-    return [x, Math.ceil(groups / x), 1];
-  };
-  return {
-    scratch: [rows + count],
-    passes: [
-      { wgsl: link, bindings: [{ input: 0 }, { scratch: 0 }], workgroups: grid(rows + count) },
-      {
-        wgsl: write,
-        bindings: [{ input: 1 }, ...(base ? [{ input: 2 }] : []), { output: 0 }, { scratch: 0 }],
-        workgroups: grid(rows * width),
-      },
-    ],
-  };
+
+  function findHeads() {
+    const pass = new Pass(context);
+    pass.bind("ids", { input: 0 }, ids);
+    pass.bind("heads", { scratch: 0 }, heads, "atomic");
+    return pass.finish(
+      "scatter: heads",
+      THREADS,
+      Math.ceil(count / THREADS),
+      `  let n = i32(group * ${THREADS}u + lid);
+  if (n >= ${pass.shader.integer(count)}) { return; }
+  let row = ${pass.get("ids", "n")};
+  if (row >= 0 && row < ${pass.shader.integer(rows)}) { atomicMin(&b1_0[row], u32(n)); }`,
+    );
+  }
+
+  /** next[n]: the update of the same row after n, or `count`. */
+  function linkUpdates() {
+    const pass = new Pass(context);
+    pass.bind("ids", { input: 0 }, ids);
+    pass.bind("next", { scratch: 1 }, links);
+    const end = pass.shader.integer(count);
+    return pass.finish(
+      "scatter: links",
+      THREADS,
+      Math.ceil(count / THREADS),
+      `  let n = i32(group * ${THREADS}u + lid);
+  if (n >= ${end}) { return; }
+  let row = ${pass.get("ids", "n")};
+  var m = n + 1;
+  while (m < ${end}) {
+    if (${pass.get("ids", "m")} == row) { break; }
+    m++;
+  }
+  ${pass.put("next", "n", "m")}`,
+    );
+  }
+
+  function fold() {
+    const pass = new Pass(context);
+    const { shader } = pass;
+    pass.bind("updates", { input: 1 }, updates);
+    if (base) pass.bind("base", { input: 2 }, base);
+    pass.bind("heads", { scratch: 0, read: true }, heads);
+    pass.bind("next", { scratch: 1, read: true }, links);
+    pass.bind("result", { output: 0 }, output);
+    const lanes = perWord(output.dtype);
+    const type = pass.typeOf("result");
+    const total = rows * width;
+    const words = Math.ceil(total / lanes);
+    const join = folds[attributes.combine as string]!;
+    const zero = type === "bool" ? "false" : `${type}(0)`;
+    shader.define(`fn element(e: i32) -> ${wgslType[type as "f32"]} {
+  let d = e % ${shader.integer(width)};
+  var value = ${base ? pass.get("base", "e") : zero};
+  var n = i32(${pass.get("heads", `e / ${shader.integer(width)}`)});
+  while (n < ${shader.integer(count)}) {
+    value = ${join("value", pass.get("updates", `(n * ${shader.integer(width)} + d)`))};
+    n = ${pass.get("next", "n")};
+  }
+  return value;
+}`);
+    const bits = Array.from({ length: lanes }, (_, i) => {
+      if (lanes === 1) return "element(w)";
+      const one = shader.pack(output.dtype, `element(min(w * ${lanes} + ${i}, ${shader.integer(total - 1)}))`);
+      return i === 0 ? one : `(${one} << ${(32 / lanes) * i}u)`;
+    });
+    return pass.finish(
+      "scatter",
+      THREADS,
+      Math.ceil(words / THREADS),
+      `  let w = i32(group * ${THREADS}u + lid);
+  if (w < ${shader.integer(words)}) { ${pass.put("result", "w", bits.join(" | "))} }`,
+    );
+  }
 };

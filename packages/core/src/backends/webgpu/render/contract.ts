@@ -11,7 +11,8 @@ import { indent, mainHead, product } from "./grid.ts";
 import { type AddBuffer, renderLoop } from "./loop.ts";
 import { type Rendered, Shader, wgslType } from "./shader.ts";
 import { isRun, SCALAR, stepOf, type VectorAxis } from "./steps.ts";
-import { chooseParts, chooseTile, type Tile, type TilePreference } from "./tiles.ts";
+import type { Target } from "./target.ts";
+import { chooseParts, chooseTile, type Tile } from "./tiles.ts";
 
 const sum: ReduceOp = { kind: "reduce", name: "sum", combine: addOp, identity: () => 0 };
 
@@ -22,9 +23,8 @@ const PART_AXIS = 4;
 export function renderContract(
   kernel: ContractKernel,
   buffers: readonly BufferSpec[],
-  maxBinding: number,
+  target: Target,
   addBuffer: AddBuffer,
-  preference: TilePreference,
 ): Rendered[] {
   const { name, batch, rows, columns, sum: terms, stores } = kernel;
   if (batch * rows * columns === 0) return [];
@@ -35,11 +35,11 @@ export function renderContract(
     const stage = { kind: "reduce" as const, op: sum, value: { ...value, key: "product" }, dtype: wideOf(kernel) };
     const written = stores.map((store) => ({ kind: "store" as const, level: "outer" as const, ...store }));
     const loop: LoopKernel = { kind: "loop", name, outer, inner: [terms], stages: [stage, ...written] };
-    return renderLoop(loop, buffers, maxBinding, addBuffer);
+    return renderLoop(loop, buffers, target, addBuffer);
   }
-  const tile = chooseTile(kernel, preference);
+  const tile = chooseTile(kernel, target.big);
   const parts = chooseParts(kernel, tile);
-  if (parts === 1) return [new ContractRenderer(kernel, buffers, maxBinding, tile, 1).render()];
+  if (parts === 1) return [new ContractRenderer(kernel, buffers, target, tile, 1).render()];
   const size = product(outer);
   const partial = addBuffer({ dtype: wideOf(kernel), size: parts * size, role: "temporary", position: -1 });
   const position = flatten(
@@ -65,8 +65,8 @@ export function renderContract(
   };
   const first = { ...kernel, stores: [store] };
   return [
-    new ContractRenderer(first, buffers, maxBinding, tile, parts).render(),
-    ...renderLoop(second, buffers, maxBinding, addBuffer),
+    new ContractRenderer(first, buffers, target, tile, parts).render(),
+    ...renderLoop(second, buffers, target, addBuffer),
   ];
 }
 
@@ -80,6 +80,7 @@ class ContractRenderer {
   private readonly tile: Tile;
   private readonly parts: number;
   private readonly shader: Shader;
+  private readonly target: Target;
   private readonly type: string;
   /** The axis that runs fastest in the stores is the tile's column, whichever operand it comes from. */
   private readonly rowAxis: number;
@@ -90,11 +91,12 @@ class ContractRenderer {
   private readonly b: Loader;
   private readonly out: VectorAxis;
 
-  constructor(kernel: ContractKernel, buffers: readonly BufferSpec[], maxBinding: number, tile: Tile, parts: number) {
+  constructor(kernel: ContractKernel, buffers: readonly BufferSpec[], target: Target, tile: Tile, parts: number) {
     this.kernel = kernel;
     this.tile = tile;
     this.parts = parts;
-    this.shader = new Shader(maxBinding);
+    this.target = target;
+    this.shader = new Shader(target.maxBinding);
     this.type = wgslType[computeType(kernel.dtype)];
     const stepsAlong = (id: number): boolean =>
       kernel.stores.every(({ index }) => stepOf(index, { axis: id, lanes: 1 }) === 1);
@@ -169,7 +171,12 @@ class ContractRenderer {
       lines.push(`tile_${name}[u] = ${value};`);
     }
     if (units === threads) return ["{", indent(["let u = i32(lid);", ...lines], 2), "}"];
-    return [`for (var u = i32(lid); u < ${units}; u += ${threads}) {`, indent(lines, 2), "}"];
+    return [`for (var u = i32(lid); u < ${this.bound(units)}; u += ${threads}) {`, indent(lines, 2), "}"];
+  }
+
+  /** A loop bound; compilers for CPUs take seconds over loops that they unroll, so there they must not know it. */
+  private bound(n: number): string {
+    return this.target.software ? this.shader.integer(n) : `${n}`;
   }
 
   private get threads(): number {
@@ -223,7 +230,7 @@ class ContractRenderer {
       indent(this.stage("a", this.a, bm, "row0"), 2),
       indent(this.stage("b", this.b, bn, "column0"), 2),
       "  workgroupBarrier();",
-      `  for (var k = 0; k < ${bk}; k++) {`,
+      `  for (var k = 0; k < ${this.bound(bk)}; k++) {`,
       indent(inner, 4),
       "  }",
       "  workgroupBarrier();",
@@ -249,7 +256,7 @@ class ContractRenderer {
     const columns = shader.integer(this.columns);
     const wide = [`let c = sums[i * ${vectors} + j];`, `if (column < ${columns}) {`, indent(body.lines, 2), "}"];
     const narrow = [
-      `for (var lane = 0; lane < 4; lane++) {`,
+      `for (var lane = 0; lane < ${this.bound(4)}; lane++) {`,
       `  let column = first_column + lane;`,
       `  if (column < ${columns}) {`,
       `    let c = sums[i * ${vectors} + j][lane];`,
@@ -260,10 +267,10 @@ class ContractRenderer {
     const name = out.lanes > 1 ? "column" : "first_column";
     return [
       `var sums = array<vec4<${this.type}>, ${sums.length * vectors}>(${sums.flat().join(", ")});`,
-      `for (var i = 0; i < ${sums.length}; i++) {`,
+      `for (var i = 0; i < ${this.bound(sums.length)}; i++) {`,
       `  let row = row0 + ((i >> 2u) * ${down} + ty) * 4 + (i & 3);`,
       `  if (row < ${shader.integer(this.rows)}) {`,
-      `    for (var j = 0; j < ${vectors}; j++) {`,
+      `    for (var j = 0; j < ${this.bound(vectors)}; j++) {`,
       `      let ${name} = column0 + (tx + j * ${across}) * 4;`,
       indent(out.lanes > 1 ? wide : narrow, 6),
       "    }",

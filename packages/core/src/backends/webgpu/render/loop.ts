@@ -7,6 +7,7 @@ import { renderMap } from "./map.ts";
 import { chooseShape, renderReduce, type Split } from "./reduce.ts";
 import type { Rendered } from "./shader.ts";
 import { stagesOf } from "./steps.ts";
+import type { Target } from "./target.ts";
 
 /** Workgroups that a device with many cores wants, and steps that a thread should at least make. */
 const ENOUGH_GROUPS = 256;
@@ -19,14 +20,14 @@ export type AddBuffer = (spec: BufferSpec) => number;
 export function renderLoop(
   kernel: LoopKernel,
   buffers: readonly BufferSpec[],
-  maxBinding: number,
+  target: Target,
   addBuffer: AddBuffer,
 ): Rendered[] {
   const { name, outer, stages } = kernel;
   if (product(outer) === 0) return [];
-  if (!stages.some(({ kind }) => kind === "reduce")) return renderMaps(kernel, buffers, maxBinding);
+  if (!stages.some(({ kind }) => kind === "reduce")) return renderMaps(kernel, buffers, target);
   const split = chooseSplit(kernel, buffers, addBuffer);
-  if (!split) return [renderReduce(kernel, buffers, maxBinding, null)];
+  if (!split) return [renderReduce(kernel, buffers, target, null)];
   const rows = product(outer);
   const part = axis(outer.length, split.parts);
   const row = outer.reduce((sum, n, i) => add(scale(sum, n), axis(i, n)), axis(0, 1));
@@ -37,11 +38,11 @@ export function renderLoop(
     return { ...stage, value };
   });
   const second: LoopKernel = { kind: "loop", name: `${name} (joined)`, outer, inner: [split.parts], stages: joined };
-  return [renderReduce(kernel, buffers, maxBinding, split), renderReduce(second, buffers, maxBinding, null)];
+  return [renderReduce(kernel, buffers, target, split), renderReduce(second, buffers, target, null)];
 }
 
 /** Without reductions, stores of both levels are maps, over all loop variables or the outer ones. */
-function renderMaps(kernel: LoopKernel, buffers: readonly BufferSpec[], maxBinding: number): Rendered[] {
+function renderMaps(kernel: LoopKernel, buffers: readonly BufferSpec[], target: Target): Rendered[] {
   const { name, outer, inner, stages } = kernel;
   const stores = stages.filter((stage) => stage.kind === "store");
   const levels = [
@@ -50,7 +51,7 @@ function renderMaps(kernel: LoopKernel, buffers: readonly BufferSpec[], maxBindi
   ];
   return levels
     .filter((level) => level.stores.length > 0 && product(level.sizes) > 0)
-    .map((level) => renderMap(name, level.sizes, level.stores, buffers, maxBinding));
+    .map((level) => renderMap(name, level.sizes, level.stores, buffers, target));
 }
 
 /** Rows too few to fill the device are cut in parts; how many depends on the shape only, so sums are reproducible. */

@@ -6,6 +6,7 @@ import { Body } from "./body.ts";
 import { indent, mainHead, product, splitPosition } from "./grid.ts";
 import { perWord, type Rendered, Shader } from "./shader.ts";
 import { isRun, SCALAR, type VectorAxis } from "./steps.ts";
+import type { Target } from "./target.ts";
 
 const THREADS = 128;
 const LANES = 4;
@@ -16,11 +17,11 @@ export function renderMap(
   sizes: readonly number[],
   stores: readonly Store[],
   buffers: readonly BufferSpec[],
-  maxBinding: number,
+  target: Target,
 ): Rendered {
   const total = product(sizes);
   const { vector, flat } = chooseLanes(sizes, stores, buffers);
-  const shader = new Shader(maxBinding);
+  const shader = new Shader(target.maxBinding);
   const access = new AccessMap(buffers);
   for (const store of stores) access.store(store, vector, flat);
   access.declare(shader);

@@ -8,6 +8,7 @@ import { indent, mainHead, powerOfTwo, product, splitPosition } from "./grid.ts"
 import { loadsOf } from "./loads.ts";
 import { type Rendered, Shader, wgslType } from "./shader.ts";
 import { isRun, SCALAR, stagesOf, type VectorAxis } from "./steps.ts";
+import type { Target } from "./target.ts";
 
 type ReduceStage = Stage & { kind: "reduce" };
 type StoreStage = Stage & { kind: "store" };
@@ -54,11 +55,11 @@ export function chooseShape(kernel: LoopKernel, buffers: readonly BufferSpec[]):
 export function renderReduce(
   kernel: LoopKernel,
   buffers: readonly BufferSpec[],
-  maxBinding: number,
+  target: Target,
   split: Split | null,
 ): Rendered {
   const shape = chooseShape(kernel, buffers);
-  return new ReduceRenderer(kernel, buffers, maxBinding, shape, split).render();
+  return new ReduceRenderer(kernel, buffers, target, shape, split).render();
 }
 
 class ReduceRenderer {
@@ -73,19 +74,13 @@ class ReduceRenderer {
   private readonly rows: number;
   private readonly length: number;
 
-  constructor(
-    kernel: LoopKernel,
-    buffers: readonly BufferSpec[],
-    maxBinding: number,
-    shape: Shape,
-    split: Split | null,
-  ) {
+  constructor(kernel: LoopKernel, buffers: readonly BufferSpec[], target: Target, shape: Shape, split: Split | null) {
     this.kernel = kernel;
     this.shape = shape;
     this.split = split;
     this.rows = product(kernel.outer);
     this.length = product(kernel.inner);
-    this.shader = new Shader(maxBinding);
+    this.shader = new Shader(target.maxBinding);
     const access = new AccessMap(buffers);
     for (const stage of kernel.stages) {
       const inner = stage.kind === "reduce" || stage.level === "inner";

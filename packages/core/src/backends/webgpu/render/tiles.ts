@@ -12,14 +12,6 @@ export const TILES = {
 
 export type ProductShape = { batch: number; rows: number; columns: number; sum: number };
 
-/** Which tile to use for products with enough work for big ones; found by measuring, see `tune.ts`. */
-export type TilePreference = { big: Tile };
-
-/** A GPU that has not been measured: 8 × 8 outputs per thread. */
-export const DEFAULT_PREFERENCE: TilePreference = { big: TILES.medium };
-/** A CPU pretending to be a GPU: every load costs a bounds check, so outputs per load count. */
-export const SOFTWARE_PREFERENCE: TilePreference = { big: TILES.tall };
-
 const tilesFor = ({ batch, rows, columns }: ProductShape, tile: Tile): number =>
   batch * Math.ceil(rows / tile.bm) * Math.ceil(columns / tile.bn);
 
@@ -28,7 +20,7 @@ const filled = (shape: ProductShape, tile: Tile): number =>
   (shape.batch * shape.rows * shape.columns) / (tilesFor(shape, tile) * tile.bm * tile.bn);
 
 /** Small tiles where big ones would be mostly padding or too few to fill a device. */
-export function chooseTile(shape: ProductShape, { big }: TilePreference): Tile {
+export function chooseTile(shape: ProductShape, big: Tile): Tile {
   const candidates = big === TILES.large ? [TILES.large, TILES.medium] : [big];
   for (const tile of candidates) {
     const enough = tile === TILES.large ? 96 : 16;
