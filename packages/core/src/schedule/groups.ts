@@ -35,6 +35,8 @@ export class Grouping {
   readonly groupOf = new Map<number, Group>();
   /** Nodes that get a buffer. */
   readonly stored = new Set<number>();
+  /** Groups that compute a stored node again: its own kernel needs what they make. */
+  readonly again = new Map<number, Set<Group>>();
   /** Nodes that are another node's buffer under another shape. */
   readonly aliases = new Map<number, number>();
   private readonly users: number[][];
@@ -344,7 +346,7 @@ export class Grouping {
         pass(at, [own]);
         continue;
       }
-      pass(at, [this.home(at, who)]);
+      pass(at, [this.home(at, who), ...(this.again.get(at) ?? [])]);
     }
   }
 
@@ -385,7 +387,12 @@ export class Grouping {
     }
     const { shape } = this.node(at);
     const group = this.start("loop", at, shape, shape, []);
-    for (const reader of readers) reader.after.add(group);
+    const again = new Set<Group>();
+    for (const reader of readers) {
+      if (reaches(group, reader)) again.add(reader);
+      else reader.after.add(group);
+    }
+    if (again.size > 0) this.again.set(at, again);
     return group;
   }
 

@@ -261,7 +261,7 @@ class Lowering {
     memo = new Map<string, Expr>(),
   ): Expr {
     const base = this.base(at);
-    const inGroup = group.members.has(at);
+    const inGroup = group.members.has(at) || group.members.has(base) || this.grouping.again.get(base)?.has(group);
     if (!inGroup && this.bufferOf.has(base)) {
       return build.load(
         this.bufferOf.get(base)!,

@@ -77,8 +77,13 @@ async function grow(seed: number, each: (x: Tensor) => Promise<void>): Promise<T
   return [...outputs, ...grad(loss, inputs.slice(0, 3))];
 }
 
+/** Graphs that once gave wrong numbers, and the first forty. */
+const SEEDS = [
+  ...new Set([72, 95, 141, 160, 179, 197, 221, 331, 362, ...Array.from({ length: FULL ? 400 : 40 }, (_, i) => i)]),
+];
+
 describe.each(OTHERS)("random graphs on %s", (device: DeviceName) => {
-  test.each(Array.from({ length: FULL ? 400 : 40 }, (_, seed) => [seed]))("seed %i", async (seed) => {
+  test.each(SEEDS.map((seed) => [seed]))("seed %i", async (seed) => {
     const read = async (on: DeviceName, stepwise: boolean): Promise<ArrayLike<number>[]> => {
       await useDevice(on);
       const outputs = await grow(seed, async (x) => {
