@@ -46,15 +46,16 @@ export type AddedSpan = { token: AddedToken | undefined; from: number; to: numbe
 export class AddedTokenFinder {
   readonly #trie: Trie;
   readonly #tokens: AddedToken[] = [];
-  /** Whether a token starts with this UTF-16 unit: most positions are passed over by one look. */
-  readonly #first = new Uint8Array(0x10000);
+  /** The units that tokens start with: everything else is passed over at the speed of RegExp. */
+  readonly #first: RegExp;
 
   /** `entries`: the form searched for, and the token. */
   constructor(entries: Iterable<readonly [string, AddedToken]>) {
     const list = [...entries].filter(([form]) => form !== "");
     this.#trie = new Trie(list.length);
+    const units = new Set(list.map(([form]) => `\\u${form.charCodeAt(0).toString(16).padStart(4, "0")}`));
+    this.#first = new RegExp(`[${[...units].join("")}]`, "g");
     for (const [form, token] of list) {
-      this.#first[form.charCodeAt(0)] = 1;
       this.#trie.set(form, this.#tokens.length);
       this.#tokens.push(token);
     }
@@ -69,7 +70,10 @@ export class AddedTokenFinder {
     const spans: AddedSpan[] = [];
     let done = 0;
     for (let at = 0; at < text.length; ) {
-      const match = this.#first[text.charCodeAt(at)] ? this.#longest(text, at) : undefined;
+      this.#first.lastIndex = at;
+      if (!this.#first.test(text)) break;
+      at = this.#first.lastIndex - 1;
+      const match = this.#longest(text, at);
       if (!match) {
         at++;
         continue;

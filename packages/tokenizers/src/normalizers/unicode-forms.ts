@@ -1,4 +1,4 @@
-import { type AlignedText, Rewriter } from "../text/aligned-text.ts";
+import { type AlignedText, charLength, Rewriter } from "../text/aligned-text.ts";
 import { isAscii, type Normalizer } from "./normalizer.ts";
 
 export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
@@ -33,7 +33,9 @@ export function unicodeForm(form: UnicodeForm): Normalizer {
       }
       RUN.lastIndex = at;
       const run = RUN.exec(text)![0];
-      if (run.normalize(form) === run) out.copy(at, at + run.length);
+      const to = run.normalize(form);
+      if (to === run) out.copy(at, at + run.length);
+      else if (charLength(run, 0) === run.length) out.emit(to, at);
       else rewriteRun(out, piece, at, run, form, decomposed, composes);
       at += run.length;
     }
