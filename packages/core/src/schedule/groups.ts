@@ -13,6 +13,9 @@ const CHEAP = 32;
 
 export type Level = "outer" | "inner";
 
+/** Reductions in one kernel: the wasm renderer tells which a value needs by the bits of half a word. */
+const MAX_REDUCES = 16;
+
 export type Group = {
   readonly id: number;
   readonly kind: "loop" | "contract" | "custom";
@@ -260,6 +263,8 @@ export class Grouping {
     const bases = new Set([...group.bases, ...reads.bases]);
     const members = [...group.members.keys()].filter((at) => this.users[at]!.length > 1).length;
     if (bases.size + members + 2 > this.maxBuffers) return false;
+    const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
+    if (reduces >= MAX_REDUCES) return false;
     return [...reads.groups].every((other) => other === group || !reaches(other, group));
   }
 
