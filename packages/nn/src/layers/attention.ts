@@ -43,7 +43,7 @@ export type AttentionConfig = {
 export type AttentionInputs = {
   /** Where keys and values come from, [B M E]; for cross-attention. */
   context?: Tensor;
-  /** Bool, true where a query may look; broadcast to [B H N M]. */
+  /** Bool, true where a query may look; broadcast to [B H N M], M being the cache's capacity where there is one. */
   mask?: Tensor | undefined;
   /** Bool [B M], true for keys that exist (not padding). */
   keyMask?: Tensor | undefined;
@@ -101,7 +101,8 @@ export class Attention extends Module {
       q = applyRotary(q, positions, rotary);
       k = applyRotary(k, positions, rotary);
     }
-    let mask = inputs.mask;
+    let { mask } = inputs;
+    let lengths: Tensor | undefined;
     if (inputs.keyMask) {
       const [batch, M] = inputs.keyMask.dims(2);
       const padding = inputs.keyMask.reshape([batch, 1, 1, M]);
@@ -110,11 +111,12 @@ export class Attention extends Module {
     if (inputs.cache) {
       const seen = inputs.cache.append(k, v);
       [k, v] = [seen.keys, seen.values]; // [B K C d]
-      mask = mask ? logicalAnd(mask, seen.mask) : seen.mask;
+      lengths = seen.lengths;
     }
     const y = scaledDotProductAttention(q, k, v, {
       scale,
-      causal: causal && !inputs.cache,
+      causal: causal || lengths !== undefined,
+      ...(lengths && { lengths }),
       ...(mask && { mask }),
       ...(inputs.bias && { bias: inputs.bias }),
     }); // [B H N d]

@@ -39,10 +39,9 @@ export class KeyValueCache {
   }
 
   /**
-   * Adds N tokens, [B K N d] each. Gives all keys and values, [B K C d], and the mask, bool [N C], that lets query i see
-   * the slots up to its own.
+   * Adds N tokens, [B K N d] each. Gives all keys and values, [B K C d], and how many of the C slots are filled, i32 [B].
    */
-  append(keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor; mask: Tensor } {
+  append(keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor; lengths: Tensor } {
     const added = keys.shape[2]!;
     const start = this.length;
     const slot = iota(this.capacity).sub(start); // [C], counted from the first new token
@@ -60,8 +59,8 @@ export class KeyValueCache {
       return next;
     };
     const all = { keys: write(this.keys, keys), values: write(this.values, values) };
-    this.count.assign(start.add(added));
-    const mask = slot.reshape([1, -1]).le(iota(added).reshape([-1, 1])); // [N C]
-    return { ...all, mask };
+    const length = start.add(added);
+    this.count.assign(length);
+    return { ...all, lengths: length.expand([keys.shape[0]!]) };
   }
 }
