@@ -1,0 +1,88 @@
+/** Batches for training: every time another view of a picture, and another choice of its words. */
+import { fromHost, type Tensor } from "@vlm/core";
+import {
+  type Augment,
+  colorJitter,
+  DataSet,
+  type OpenMoji,
+  type PixelArray,
+  preprocessPixels,
+  randomFlip,
+  randomResizedCrop,
+  sequence,
+  stackPixels,
+} from "@vlm/image";
+import type { Tokenizer } from "@vlm/tokenizers";
+import { IMAGE_SIZE, newTags } from "./emoji.ts";
+import { CONTEXT, PREPROCESSOR } from "./recipe.ts";
+
+export type Batch = { image: Tensor; tokens: Tensor }; // f32 [B 3 64 64], i32 [B T]
+
+type Sample = { pixels: PixelArray; caption: string };
+
+const augment: Augment = sequence(
+  randomResizedCrop({ size: IMAGE_SIZE, scale: [0.5, 1], filter: "bilinear" }),
+  randomFlip(),
+  colorJitter({ brightness: 0.4, contrast: 0.4, saturation: 0.4 }),
+);
+
+/** Endless batches in an order, and with changes, that depend on the seed alone. */
+export function trainingData(
+  emoji: readonly OpenMoji[],
+  tokenizer: Tokenizer,
+  { batch, seed }: { batch: number; seed: number },
+): DataSet<OpenMoji, Sample, Batch> {
+  return new DataSet(
+    {
+      items: emoji,
+      name: ({ annotation }) => annotation,
+      load: (one, { key }) => ({
+        pixels: preprocessPixels(augment(one.pixels, key), PREPROCESSOR),
+        caption: someWords(one, words(key)),
+      }),
+      collate: (samples) => ({
+        image: stackPixels(samples.map(({ pixels }) => pixels)),
+        tokens: tokenIds(
+          tokenizer,
+          samples.map(({ caption }) => caption),
+        ),
+      }),
+    },
+    { batch, shuffle: seed, dropLast: true, prefetch: 1 },
+  );
+}
+
+/** Ids [B T] of captions, cut or padded to the context. */
+export function tokenIds(tokenizer: Tokenizer, captions: readonly string[]): Tensor {
+  const { ids, shape } = tokenizer.encodeBatch(captions, { length: CONTEXT });
+  return fromHost(ids, shape, "i32");
+}
+
+/** Name and some of the tags in any order; now and then without the name. */
+export function someWords(emoji: OpenMoji, draw: () => number): string {
+  const tags = shuffled(newTags(emoji), draw);
+  const some = tags.slice(0, Math.floor(draw() * (tags.length + 1)));
+  const withName = draw() >= 0.3 || some.length === 0;
+  return shuffled(withName ? [emoji.annotation, ...some] : some, draw).join(", ");
+}
+
+function shuffled<T>(list: readonly T[], draw: () => number): T[] {
+  const result = [...list];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = Math.floor(draw() * (i + 1));
+    [result[i], result[j]] = [result[j]!, result[i]!];
+  }
+  return result;
+}
+
+/** Uniform numbers from a sample's key: the finaliser of MurmurHash3 over a counter. */
+function words(key: unknown): () => number {
+  const [k0, k1] = key as readonly [number, number];
+  let counter = k0 ^ Math.imul(k1, 0x9e3779b9);
+  return () => {
+    counter = (counter + 0x9e3779b9) | 0;
+    let x = Math.imul(counter ^ (counter >>> 16), 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+    return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;
+  };
+}

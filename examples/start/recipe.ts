@@ -1,0 +1,49 @@
+/** The model and how it is trained. `docs/start.md` says what each choice brought. */
+import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
+import { context, random } from "@vlm/core";
+import { clipNormalization, type Preprocessor } from "@vlm/image";
+import { AdamW, cosine } from "@vlm/nn";
+import type { Tokenizer } from "@vlm/tokenizers";
+import { IMAGE_SIZE } from "./emoji.ts";
+
+/** Tokens of a caption, start and end among them. */
+export const CONTEXT = 24;
+/** Few pieces, so that words never seen are made of pieces that were. */
+export const VOCABULARY = 1024;
+
+export const PREPROCESSOR: Preprocessor = {
+  resize: { kind: "shortest", size: IMAGE_SIZE },
+  filter: "bicubic",
+  crop: { height: IMAGE_SIZE, width: IMAGE_SIZE },
+  rescale: 1 / 255,
+  normalize: clipNormalization,
+};
+
+export function modelConfig(tokenizer: Tokenizer, loss: "clip" | "siglip"): CLIPConfig {
+  return {
+    image: { kind: "vit", imageSize: IMAGE_SIZE, patchSize: 16, width: 128, depth: 4, heads: 4 },
+    text: {
+      vocabSize: tokenizer.vocabSize,
+      context: CONTEXT,
+      width: 128,
+      depth: 2,
+      heads: 4,
+      endId: tokenizer.tokenToId("<|endoftext|>")!,
+    },
+    embed: 128,
+    ...(loss === "siglip" && { logitScale: Math.log(10), logitBias: -10 }),
+  };
+}
+
+/** A model whose first weights follow from the seed. */
+export function freshModel(tokenizer: Tokenizer, { loss, seed }: { loss: "clip" | "siglip"; seed: number }): CLIPModel {
+  return context({ key: random.key(seed) }, () => createCLIP(modelConfig(tokenizer, loss)));
+}
+
+export const optimizerFor = (model: CLIPModel, steps: number): AdamW =>
+  new AdamW(model, {
+    lr: cosine(1e-3, { warmup: Math.min(50, Math.ceil(steps / 10)), steps: steps + 1 }),
+    betas: [0.9, 0.98],
+    weightDecay: 0.1,
+    clip: 1,
+  });
