@@ -55,6 +55,11 @@ export class ThreadPool {
     return Atomics.load(this.words, CONTROL.resting / 4) > 0;
   }
 
+  /** Number of runs on all threads so far. */
+  get launches(): number {
+    return Atomics.load(this.words, CONTROL.launches / 4);
+  }
+
   /** Runs a plan on all threads; returns when all are done. Throws `WorkerError` when one fails. */
   run(id: number, main: (thread: number, threads: number) => void): void {
     Atomics.store(this.words, CONTROL.job / 4, id);
