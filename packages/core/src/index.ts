@@ -116,7 +116,7 @@ export {
 } from "./ops/view.ts";
 export { type Pipeable, pipeHook } from "./pipe.ts";
 export * as random from "./random.ts";
-export { type Device, type DeviceName, type DeviceOptions, openDevice, useDevice } from "./runtime/device.ts";
+export { type Device, type DeviceName, type DeviceOptions, enableRelaxedSimd, openDevice, useDevice } from "./runtime/device.ts";
 export { isFrozen, setFrozen } from "./runtime/frozen.ts";
 export { type LiveTensor, leaks, memory } from "./runtime/memory.ts";
 export { realize } from "./runtime/realize.ts";

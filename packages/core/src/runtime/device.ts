@@ -28,7 +28,21 @@ export type DeviceName = "webgpu" | "wasm" | "js";
 export type DeviceOptions = {
   /** Threads of the wasm device; default: all that the machine offers, or `VLM_THREADS`. */
   threads?: number;
+  /** Fused multiply-add on the wasm device; default: where the engine has it. */
+  relaxed?: boolean;
+  /** Greatest memory of the wasm device in bytes; default 4 GiB. */
+  maximumBytes?: number;
 };
+
+/**
+ * Turns on fused multiply-add (relaxed SIMD) for the wasm device on Node 20, where the engine has it behind a flag; it is
+ * on by default from Node 21. The flag holds for the whole process, so a library must not set it for its users. Call it
+ * before the device is opened. False where the engine has no relaxed SIMD.
+ */
+export async function enableRelaxedSimd(): Promise<boolean> {
+  const wasm = await import("../backends/wasm/index.ts");
+  return wasm.enableRelaxedSimd();
+}
 
 let current: Device | null = null;
 let pending: Promise<Device> | null = null;

@@ -261,7 +261,9 @@ export class Grouping {
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
   private mayRead(group: Group, reads: Reads): boolean {
     const bases = new Set([...group.bases, ...reads.bases]);
-    const members = [...group.members.keys()].filter((at) => this.users[at]!.length > 1).length;
+    const members = [...group.members.keys()].filter(
+      (at) => this.users[at]!.length > 1 || this.isOutput.has(at),
+    ).length;
     if (bases.size + members + 2 > this.maxBuffers) return false;
     const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
     if (reduces >= MAX_REDUCES) return false;
@@ -420,6 +422,8 @@ export class Grouping {
       seen.add(`${n} ${key}`);
       const node = this.node(n);
       if (node.leaf >= 0 || this.groupOf.has(n) || this.stored.has(n)) return;
+      // A table is read wherever its indices point, so it must be finished before.
+      if (node.op.kind === "take" && this.isMadeFrom(this.resolve(node.inputs[0]!), at)) ok = false;
       this.visitInputs(node, where, visit);
     };
     for (const [member, memberLevel] of group.members) {
@@ -429,6 +433,15 @@ export class Grouping {
       else this.visitInputs(node, this.indexIn(group, member, memberLevel), visit);
     }
     return ok && found;
+  }
+
+  /** Whether a value uses another one, directly or through values that are computed on the way. */
+  private isMadeFrom(value: number, source: number, seen = new Set<number>()): boolean {
+    if (value === source) return true;
+    if (seen.has(value)) return false;
+    seen.add(value);
+    const node = this.node(value);
+    return node.leaf < 0 && node.inputs.some((input) => this.isMadeFrom(this.resolve(input), source, seen));
   }
 
   private visitInputs(
