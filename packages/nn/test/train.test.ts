@@ -1,4 +1,4 @@
-import { type Tensor, tensor, VlmError } from "@vlm/core";
+import { memory, type Tensor, tensor, VlmError } from "@vlm/core";
 import { type CheckpointStore, Linear, Module, type RunState, SGD, type TrainProgress, train } from "@vlm/nn";
 import { beforeAll, describe, expect, it } from "vitest";
 import { progressLine } from "../src/train/progress.ts";
@@ -84,6 +84,20 @@ describe("train", () => {
     expect(losses[0]).toBeCloseTo(1.5, 6);
     expect(losses[1]).toBeCloseTo(4.5 * 0.85, 6);
   });
+});
+
+it("keeps nothing of the steps that are done", async () => {
+  const run = await exampleRun(300);
+  const bytes: number[] = [];
+  const sample = async (): Promise<Record<string, number>> => {
+    bytes.push(memory().byOwner.parameters!.bytes);
+    return {};
+  };
+  await train({ ...run, evaluate: { every: 100, run: sample } });
+  expect(bytes).toEqual([bytes[0], bytes[0], bytes[0]]);
+  for (const [owner, { tensors }] of Object.entries(memory().byOwner)) {
+    if (owner !== "inputs") expect(tensors, owner).toBeLessThan(200);
+  }
 });
 
 describe("resuming", () => {
