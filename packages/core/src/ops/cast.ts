@@ -24,8 +24,13 @@ export const castOp: ElementwiseOp = {
   },
   wgsl([x], [from], result) {
     if (from === result) return x!;
-    if (from === "f32" && result === "i32") return `i32(clamp(${x}, -2147483648.0, 2147483520.0))`;
-    if (from === "f32" && result === "u32") return `u32(clamp(${x}, 0.0, 4294967040.0))`;
+    if (from === "f32" && result === "i32") {
+      // The greatest f32 below 2³¹ is 2147483520: what lies above saturates by hand.
+      return `select(i32(clamp(${x}, -2147483648.0, 2147483520.0)), 2147483647, ${x} >= 2147483648.0)`;
+    }
+    if (from === "f32" && result === "u32") {
+      return `select(u32(clamp(${x}, 0.0, 4294967040.0)), 4294967295u, ${x} >= 4294967296.0)`;
+    }
     return `${result}(${x})`;
   },
   vjp: ({ dy: [dy], inputs: [x] }) => [isFloat(x!.dtype) ? dy!.cast(x!.dtype) : null],
