@@ -16,7 +16,8 @@ import torch
 from open_clip.loss import ClipLoss, SigLipLoss
 from safetensors.torch import save_file
 from transformers import (
-    CLIPConfig, CLIPModel, SiglipConfig, SiglipModel, ViTConfig, ViTForImageClassification,
+    CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel, SiglipConfig, SiglipModel, ViTConfig,
+    ViTForImageClassification, ViTModel,
 )
 
 ROOT = Path(__file__).resolve().parents[2] / "packages"
@@ -161,6 +162,31 @@ def hf_vit(name, seed):
     expected(path, model, parts, out.loss)
 
 
+def hf_vit_alone(name, seed):
+    """ViTModel without a classifier and its keys without a prefix, in shards."""
+    config = ViTConfig(hidden_size=24, num_hidden_layers=1, num_attention_heads=3, intermediate_size=48, image_size=[16, 24],
+                       patch_size=8, hidden_dropout_prob=0, attention_probs_dropout_prob=0)
+    config._attn_implementation = "eager"
+    model = randomise(ViTModel(config), seed).eval()
+    path = folder("vit", name)
+    model.save_pretrained(path, max_shard_size="10KB")
+    pixels = torch.randn(2, 3, 16, 24, generator=torch.Generator().manual_seed(seed))
+    save_file({"pixels": pixels, "tokens": model(pixels).last_hidden_state.detach()}, path / "expected.safetensors")
+
+
+def hf_clip_vision(name, seed):
+    """CLIP's image tower in a checkpoint of its own."""
+    config = CLIPVisionConfig(hidden_size=24, intermediate_size=48, num_hidden_layers=1, num_attention_heads=3, image_size=16, patch_size=8)
+    config._attn_implementation = "eager"
+    model = randomise(CLIPVisionModel(config), seed).eval()
+    path = folder("vit", name)
+    model.save_pretrained(path)
+    pixels = images(2, 16, seed)
+    out = model(pixels)
+    save_file({"pixels": pixels, "tokens": out.last_hidden_state.detach().contiguous(), "pooled": out.pooler_output.detach().contiguous()},
+              path / "expected.safetensors")
+
+
 def timm_vit(name, seed, **options):
     model = timm.models.VisionTransformer(img_size=24, patch_size=6, embed_dim=32, depth=2, num_heads=4, num_classes=5, **options)
     model = randomise(model, seed).eval()
@@ -175,8 +201,16 @@ def timm_vit(name, seed, **options):
     expected(path, model, {"pixels": pixels, "logits": out, "tokens": model.forward_features(pixels)}, loss)
 
 
+@timm.models.register_model
+def vit_narrow_patch8_siglip(pretrained=False, **options):
+    options.pop("pretrained_cfg", None), options.pop("pretrained_cfg_overlay", None), options.pop("cache_dir", None)
+    return timm.models.VisionTransformer(**{"patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 3,
+                                             "class_token": False, "img_size": 16, **options})
+
+
 def openclip(name, seed, config, siglip=False):
-    model = randomise(open_clip.CustomTextCLIP(**config) if siglip else open_clip.CLIP(**config), seed).eval()
+    arguments = {key: value for key, value in config.items() if key != "custom_text"}
+    model = randomise(open_clip.CustomTextCLIP(**arguments) if siglip else open_clip.CLIP(**arguments), seed).eval()
     if siglip:
         with torch.no_grad():
             model.logit_bias.fill_(-2.0)
@@ -209,6 +243,8 @@ if __name__ == "__main__":
     hf_clip("hf-clip-gelu", 2, "gelu", 49, 24, 32, 20, 30, 6)
     hf_siglip("hf-siglip", 3)
     hf_vit("hf-vit", 4)
+    hf_vit_alone("hf-vit-alone", 10)
+    hf_clip_vision("hf-clip-vision", 11)
     timm_vit("timm-vit", 5)
     timm_vit("timm-vit-mean", 6, global_pool="avg", class_token=False, fc_norm=True)
     timm_vit("timm-vit-map", 7, global_pool="map", class_token=False)
@@ -218,3 +254,9 @@ if __name__ == "__main__":
     openclip("openclip-rn50", 9, {"embed_dim": 16, "quick_gelu": True,
              "vision_cfg": {"image_size": 64, "layers": [2, 1, 1, 1], "width": 4, "head_width": 16, "patch_size": None},
              "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 24, "heads": 3, "layers": 1}})
+    # SigLIP in OpenCLIP's form has a trunk of timm; this one is narrower than any that timm has a name for.
+    openclip("openclip-siglip", 12, {"embed_dim": 24, "init_logit_bias": -10, "custom_text": True,
+             "vision_cfg": {"image_size": 16, "timm_model_name": "vit_narrow_patch8_siglip", "timm_model_pretrained": False,
+                            "timm_pool": "map", "timm_proj": "none"},
+             "text_cfg": {"context_length": 8, "vocab_size": 40, "width": 24, "heads": 3, "layers": 1, "no_causal_mask": True,
+                          "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}}, siglip=True)

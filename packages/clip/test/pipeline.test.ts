@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fill, random, tensor } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { parityDevices } from "../../vit/test/support/parity.ts";
 import { CLIP, createCLIP, EmbeddingIndex, loadCLIPModel } from "../src/index.ts";
 import { cat, fixture, picture, temporary, tinyCLIP } from "./support/folders.ts";
 
@@ -10,7 +11,7 @@ const blue = picture(20, 30, 200);
 let clip: CLIP;
 
 beforeAll(async () => {
-  clip = await CLIP.load(tinyCLIP());
+  clip = await CLIP.load(tinyCLIP(), { device: parityDevices[0]! });
 });
 
 describe("CLIP", () => {

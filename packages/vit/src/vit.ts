@@ -184,6 +184,13 @@ export class ViT extends Module {
         hint: "images are [batch channels height width]",
       });
     }
+    if (!["f32", "f16", "bf16"].includes(image.dtype)) {
+      throw new VlmError("DTypeError", "IMAGE_DTYPE", {
+        what: `ViT: images are ${image.dtype}, the network takes floating-point numbers`,
+        where: currentContext().path.join(".") || undefined,
+        hint: 'preprocess them (scale, then normalise), or cast: image.cast("f32")',
+      });
+    }
     const grid = this.grid([H, W]);
     const [h, w] = grid;
     const whole = image.slice(null, null, [0, h * P], [0, w * P]);
