@@ -6,6 +6,7 @@ import type { DType } from "../dtype.ts";
 import type { Attributes, Op, TensorSpec } from "../op.ts";
 import { Tensor } from "../tensor.ts";
 import type { Node, Storage } from "./node.ts";
+import { Signatures } from "./signatures.ts";
 
 export type ProgramNode = {
   readonly op: Op;
@@ -30,97 +31,70 @@ export type Program = {
 /** True when the device has its own code for a kernel node. */
 export type Supports = (node: { op: Op; attributes: Attributes; inputs: readonly TensorSpec[] }) => boolean;
 
-const opIds = new WeakMap<Op, number>();
-let opCount = 0;
-
-function opId(op: Op): number {
-  let id = opIds.get(op);
-  if (id === undefined) opIds.set(op, (id = opCount++));
-  return id;
-}
-
 /** Builds the program that computes `outputs`; `leaves` are the nodes whose storage it reads, in input order. */
 export function buildProgram(
   outputs: readonly Node[],
   supports: Supports,
 ): { program: Program; leaves: readonly Node[] } {
   const nodes: ProgramNode[] = [];
-  const known = new Map<string, number>();
   const numbers = new Map<Node, number>();
   const leaves: Node[] = [];
   const leafOf = new Map<Storage | Node, number>();
-  const signatures: string[] = [];
+  const signatures = new Signatures();
 
-  const add = (signature: string, make: () => ProgramNode): number => {
-    let at = known.get(signature);
-    if (at === undefined) {
-      at = nodes.length;
-      known.set(signature, at);
-      nodes.push(make());
-      signatures.push(signature);
+  const addLeaf = (node: Node): number => {
+    const { op, shape, dtype } = node;
+    const source = node.storage ?? node;
+    let leaf = leafOf.get(source);
+    if (leaf === undefined) {
+      leafOf.set(source, (leaf = leaves.length));
+      leaves.push(node);
+    }
+    const at = signatures.leaf(leaf, dtype, shape);
+    if (at === nodes.length) {
+      nodes.push({ op, attributes: {}, inputs: [], shape, dtype, outputs: null, leaf, where: null });
     }
     return at;
   };
 
-  const visit = (root: Node): void => {
-    // An explicit stack: graphs are deeper than the call stack.
-    const stack: Node[] = [root];
-    while (stack.length > 0) {
-      const node = stack[stack.length - 1]!;
-      if (numbers.has(node)) {
-        stack.pop();
-        continue;
-      }
-      const isLeaf = node.storage !== null || node.op.kind === "data";
-      const replaced = !isLeaf && node.op.kind === "pick" ? expandKernel(node, supports) : null;
-      const needs = isLeaf ? [] : replaced ? [replaced] : node.inputs;
-      const missing = needs.filter((input) => !numbers.has(input));
-      if (missing.length > 0) {
-        for (let i = missing.length - 1; i >= 0; i--) stack.push(missing[i]!);
-        continue;
-      }
-      stack.pop();
-      if (replaced) {
-        numbers.set(node, numbers.get(replaced)!);
-        continue;
-      }
-      const { shape, dtype } = node;
-      if (isLeaf) {
-        const source = node.storage ?? node;
-        let leaf = leafOf.get(source);
-        if (leaf === undefined) {
-          leafOf.set(source, (leaf = leaves.length));
-          leaves.push(node);
-        }
-        const signature = `L${leaf} ${dtype} ${shape.join(",")}`;
-        const op = node.op;
-        numbers.set(
-          node,
-          add(signature, () => ({
-            op,
-            attributes: {},
-            inputs: [],
-            shape,
-            dtype,
-            outputs: null,
-            leaf: leaf!,
-            where: null,
-          })),
-        );
-        continue;
-      }
-      const inputs = node.inputs.map((input) => numbers.get(input)!);
-      const signature = `${opId(node.op)} ${dtype} ${shape.join(",")} ${inputs.join(",")} ${attributesKey(node.attributes)}`;
-      const { op, attributes, where } = node;
-      numbers.set(
-        node,
-        add(signature, () => ({ op, attributes, inputs, shape, dtype, outputs: node.outputs, leaf: -1, where })),
-      );
-    }
+  const add = (node: Node): number => {
+    const { op, attributes, shape, dtype, outputs, where } = node;
+    const inputs: number[] = [];
+    for (const input of node.inputs) inputs.push(numbers.get(input)!);
+    const at = signatures.node(op, dtype, shape, inputs, attributes);
+    if (at === nodes.length) nodes.push({ op, attributes, inputs, shape, dtype, outputs, leaf: -1, where });
+    return at;
   };
-  for (const output of outputs) visit(output);
+
+  // An explicit stack: graphs are deeper than the call stack. The first output lies on top.
+  const stack = [...outputs].reverse();
+  while (stack.length > 0) {
+    const node = stack[stack.length - 1]!;
+    if (numbers.has(node)) {
+      stack.pop();
+      continue;
+    }
+    if (node.storage !== null || node.op.kind === "data") {
+      stack.pop();
+      numbers.set(node, addLeaf(node));
+      continue;
+    }
+    const replaced = node.op.kind === "pick" ? expandKernel(node, supports) : null;
+    const depth = stack.length;
+    if (replaced) {
+      if (!numbers.has(replaced)) stack.push(replaced);
+    } else {
+      for (let i = node.inputs.length - 1; i >= 0; i--) {
+        const input = node.inputs[i]!;
+        if (!numbers.has(input)) stack.push(input);
+      }
+    }
+    if (stack.length > depth) continue;
+    stack.pop();
+    numbers.set(node, replaced ? numbers.get(replaced)! : add(node));
+  }
   const positions = outputs.map((output) => numbers.get(output)!);
-  return { program: { nodes, outputs: positions, key: `${signatures.join(";")}>${positions.join(",")}` }, leaves };
+  return { program: { nodes, outputs: positions, key: signatures.key(positions) }, leaves };
 }
 
 /** The reference's node for a `pick` of a kernel the device has no code for; null where it has. */
@@ -146,31 +120,4 @@ export function referenceOutputs(kernel: Node): readonly Tensor[] {
     references.set(kernel, outputs);
   }
   return outputs;
-}
-
-const attributeKeys = new WeakMap<Attributes, string>();
-
-function attributesKey(attributes: Attributes): string {
-  let key = attributeKeys.get(attributes);
-  if (key === undefined) {
-    key = Object.entries(attributes)
-      .map(([name, value]) => `${name}=${valueKey(value)}`)
-      .join(" ");
-    attributeKeys.set(attributes, key);
-  }
-  return key;
-}
-
-let objectCount = 0;
-const objectIds = new WeakMap<object, number>();
-
-function valueKey(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(valueKey).join(",")}]`;
-  if (typeof value === "object" || typeof value === "function") {
-    if (value === null) return "null";
-    let id = objectIds.get(value);
-    if (id === undefined) objectIds.set(value, (id = objectCount++));
-    return `#${id}`;
-  }
-  return Object.is(value, -0) ? "-0" : String(value);
 }
