@@ -77,7 +77,9 @@ function scores(inputs: AttentionInputs, attributes: Attributes): { s: Tensor; v
   const perGroup = q.shape[1]! / groups;
   const rows = q.shape[2]!;
   const tall = q.reshape([batch, groups, perGroup * rows, depth]);
-  let s = tall.matmul(k.transpose()).reshape([batch, groups, perGroup, rows, keys]).mul(scale);
+  // In f32 whatever the operands: the hidden score, for one, is beyond f16.
+  const products = tall.matmul(k.transpose()).cast("f32");
+  let s = products.reshape([batch, groups, perGroup, rows, keys]).mul(scale);
   if (bias) s = s.add(against(bias, groups));
   return { s, visible: visibility(inputs, causal) };
 }
@@ -157,7 +159,7 @@ export const attentionBackwardOp: KernelOp = {
     const e = s.sub(column(lse)).exp();
     const p = visible ? visible.where(e, 0) : e;
     const flat = dy.reshape([...tall, width]);
-    const dp = flat.matmul(v.transpose()).reshape(s.shape);
+    const dp = flat.matmul(v.transpose()).cast("f32").reshape(s.shape);
     const ds = p.mul(dp.sub(column(delta)));
     const wide = ds
       .mul(scale)

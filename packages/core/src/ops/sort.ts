@@ -63,9 +63,10 @@ const compare = (a: number, b: number): number =>
 /** Integers in the order of the values: floats by their bits, negative ones flipped. */
 function sortKey(x: Tensor): Tensor {
   if (!isFloat(x.dtype)) return x;
-  // + 0 turns −0 into 0: they are equal, and stay in place.
-  const single = x.cast("f32").add(0);
-  const bits = bitcast(single, "i32");
+  const single = x.cast("f32");
+  const raw = bitcast(single, "i32");
+  // −0 and 0 are equal, and stay in place.
+  const bits = raw.eq(-(2 ** 31)).where(0, raw);
   return isNan(single).where(0x7fffffff, bitXor(bits, bitAnd(shiftRight(bits, 31), 0x7fffffff)));
 }
 

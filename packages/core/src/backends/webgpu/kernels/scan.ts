@@ -54,16 +54,16 @@ export const scanWebGpu: WebGpuKernel = (context) => {
     : `sum = ${join("sum", "value")}; ${pass.put("y", "at", "sum")}`;
   const body = `  let row = i32(group);
   if (row >= ${shader.integer(rows)}) { return; }
-  let from = min(i32(lid) * ${run}, ${length});
-  let to = min(from + ${run}, ${length});
+  let first = min(i32(lid) * ${run}, ${length});
+  let last = min(first + ${run}, ${length});
   var sum: ${type} = ${none};
-  for (var i = from; i < to; i++) { sum = ${join("sum", pass.get("x", `row * ${length} + ${place}`))}; }
+  for (var i = first; i < last; i++) { sum = ${join("sum", pass.get("x", `row * ${length} + ${place}`))}; }
   ${total} = sum;
   workgroupBarrier();
   ${steps.join("\n  ")}
   sum = ${none};
   if (lid > 0u) { sum = total[lid - 1u]; }
-  for (var i = from; i < to; i++) {
+  for (var i = first; i < last; i++) {
     let at = row * ${length} + ${place};
     let value = ${pass.get("x", "at")};
     ${write}
