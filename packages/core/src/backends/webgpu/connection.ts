@@ -44,7 +44,8 @@ export class Connection {
 
   private readonly onStray = (event: Event): void => {
     const { error } = event as GPUUncapturedErrorEvent;
-    this.stray ??= invalid("a call without an owner", error.message, error);
+    const memory = error.constructor.name === "GPUOutOfMemoryError";
+    this.stray ??= memory ? outOfMemory(0, 0, error) : invalid("a call without an owner", error.message, error);
     event.preventDefault();
   };
 

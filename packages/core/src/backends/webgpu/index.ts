@@ -23,6 +23,8 @@ export type WebGpuOptions = {
   device?: GpuDevice | undefined;
   /** Measure a few matrix tiles once when the device opens. Default: on hardware adapters. */
   tune?: boolean;
+  /** Render for a CPU that pretends to be a GPU; default: when the adapter is one. */
+  software?: boolean;
 };
 
 export type WebGpuBackend = Backend & {
@@ -39,9 +41,9 @@ type WebGpuExecutable = Executable & { plan: Plan };
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   const connection = await connect(options.device as GPUDevice | undefined);
   debug("device", () => ({ text: `webgpu: ${connection.info.name}${connection.info.software ? " (software)" : ""}` }));
-  const { software } = connection.info;
+  const { software = connection.info.software } = options;
   const target = targetOf(connection.device.limits, software);
-  const big = (options.tune ?? !software) ? await tuneTiles(connection, target) : target.big;
+  const big = (options.tune ?? !connection.info.software) ? await tuneTiles(connection, target) : target.big;
   return new WebGpuDevice(connection, { ...target, big });
 }
 
@@ -152,8 +154,13 @@ class WebGpuDevice implements WebGpuBackend {
     } catch (error) {
       verdict = Promise.reject(wrap("running a plan", error));
     }
-    verdict.catch(() => {});
     for (const output of outputs) (output as GpuBuffer).verdict = verdict;
+    verdict.then(
+      () => {
+        for (const output of outputs as GpuBuffer[]) if (output.verdict === verdict) output.verdict = null;
+      },
+      () => {},
+    );
     return verdict;
   }
 
@@ -180,56 +187,60 @@ class WebGpuDevice implements WebGpuBackend {
       if (verdict) news.push(verdict);
     }
     const { device } = connection;
-    const { result: shadows, verdict } = connection.guarded(
-      "running a plan",
-      () => store.bytesInUse,
-      () => {
-        const encoder = device.createCommandEncoder();
-        const copies = this.shadow(from, to, encoder);
-        const blocks = plan.sources.map(({ role, position, slot }) =>
-          role === "input" ? from[position]! : role === "output" ? to[position]! : store.slots[slot]!,
-        );
-        const bind = (step: Plan["steps"][number]): GPUBindGroup =>
-          bindGroupOf(step, blocks, plan.uniform, device, this.target.maxBinding);
-        if (debugLevel() >= 2 && connection.features.timestamps) {
-          profile(device, encoder, plan, bind, blocks);
-        } else {
-          const pass = encoder.beginComputePass();
-          let last: GPUComputePipeline | null = null;
-          for (const step of plan.steps) {
-            if (step.pipeline !== last) pass.setPipeline((last = step.pipeline));
-            pass.setBindGroup(0, bind(step));
-            pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1], step.workgroups[2]);
-          }
-          pass.end();
+    const shadows: (() => void)[] = [];
+    const encode = (): void => {
+      const encoder = device.createCommandEncoder();
+      this.shadow(from, to, encoder, shadows);
+      const blocks = plan.sources.map(({ role, position, slot }) =>
+        role === "input" ? from[position]! : role === "output" ? to[position]! : store.slots[slot]!,
+      );
+      const bind = (step: Plan["steps"][number]): GPUBindGroup =>
+        bindGroupOf(step, blocks, plan.uniform, device, this.target.maxBinding);
+      if (debugLevel() >= 2 && connection.features.timestamps) {
+        profile(device, encoder, plan, bind, blocks);
+      } else {
+        const pass = encoder.beginComputePass();
+        let last: GPUComputePipeline | null = null;
+        for (const step of plan.steps) {
+          if (step.pipeline !== last) pass.setPipeline((last = step.pipeline));
+          pass.setBindGroup(0, bind(step));
+          pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1], step.workgroups[2]);
         }
-        device.queue.submit([encoder.finish()]);
-        return copies;
-      },
-    );
-    for (const giveBack of shadows) giveBack();
-    return this.settle(news, verdict);
+        pass.end();
+      }
+      device.queue.submit([encoder.finish()]);
+    };
+    try {
+      const { verdict } = connection.guarded("running a plan", () => store.bytesInUse, encode);
+      return this.settle(plan, news, verdict);
+    } finally {
+      for (const giveBack of shadows) giveBack();
+    }
   }
 
   /** Earlier failures explain later ones, so they are told first. */
-  private async settle(news: readonly Promise<void>[], verdict: Promise<void>): Promise<void> {
-    await Promise.all(news);
-    await verdict;
+  private async settle(plan: Plan, news: readonly Promise<void>[], verdict: Promise<void>): Promise<void> {
+    try {
+      await Promise.all(news);
+      await verdict;
+    } catch (error) {
+      // One of them may be what the device refused.
+      for (const step of plan.steps) step.groups = [];
+      throw error;
+    }
     await this.connection.finished();
   }
 
   /** Where an output is given the memory of an input, the run reads a copy: WebGPU forbids both in one dispatch. */
-  private shadow(from: Block[], to: readonly Block[], encoder: GPUCommandEncoder): (() => void)[] {
+  private shadow(from: Block[], to: readonly Block[], encoder: GPUCommandEncoder, done: (() => void)[]): void {
     const written = new Set(to.map(({ id }) => id));
-    const done: (() => void)[] = [];
     from.forEach((block, i) => {
       if (!written.has(block.id)) return;
       const copy = this.store.borrow(block.bytes);
+      done.push(copy.giveBack);
       encoder.copyBufferToBuffer(block.gpu, 0, copy.block.gpu, 0, block.bytes);
       from[i] = copy.block;
-      done.push(copy.giveBack);
     });
-    return done;
   }
 
   memory(): ReturnType<WebGpuBackend["memory"]> {

@@ -10,8 +10,16 @@ const COPY_SRC = 0x04;
 const COPY_DST = 0x08;
 const MAP_READ = 0x01;
 
-/** A GPUBuffer with a number by which bind groups know it, and the news whether the device had memory for it. */
-export type Block = { gpu: GPUBuffer; id: number; bytes: number; verdict: Promise<void> | null };
+/** A GPUBuffer with a number by which bind groups know it. */
+export type Block = {
+  gpu: GPUBuffer;
+  id: number;
+  bytes: number;
+  /** Whether the device had memory for it; null once it is known that it had. */
+  verdict: Promise<void> | null;
+  /** The device had none: the block is of no use. */
+  failed: boolean;
+};
 
 export type GpuBuffer = Buffer & {
   block: Block | null;
@@ -54,12 +62,14 @@ export class DeviceMemory {
       throw error.name === "OutOfMemoryError" ? outOfMemory(bytes, this.live, error) : error;
     });
     told.catch(() => {});
-    const block: Block = { gpu: result, id: ++this.count, bytes, verdict: told };
+    const block: Block = { gpu: result, id: ++this.count, bytes, verdict: told, failed: false };
     told.then(
       () => {
         block.verdict = null;
       },
-      () => {},
+      () => {
+        block.failed = true;
+      },
     );
     return block;
   }
@@ -115,7 +125,7 @@ export class DeviceMemory {
   reserve(sizes: readonly number[]): void {
     sizes.forEach((bytes, i) => {
       const slot = this.slots[i];
-      if (slot && slot.bytes >= bytes) return;
+      if (slot && slot.bytes >= bytes && !slot.failed) return;
       const grown = this.create(bytes, STORAGE | COPY_SRC | COPY_DST, "temporary");
       slot?.gpu.destroy();
       this.slotBytes += bytes - (slot?.bytes ?? 0);

@@ -80,7 +80,12 @@ export async function preparePlan(
   });
   const slots = planSlots(planned, temporaries, buffers.length);
   const { uniform, offsets, verdict } = placeParams(planned, connection);
-  await verdict;
+  try {
+    await verdict;
+  } catch (error) {
+    uniform?.destroy();
+    throw error;
+  }
   const steps = planned.map(
     ({ name, bindings, workgroups, flops, params }, at): Step => ({
       ...compiled[at]!,
@@ -197,7 +202,12 @@ function placeParams(
     () => 0,
     () => {
       const uniform = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST, label: "parameters" });
-      device.queue.writeBuffer(uniform, 0, words);
+      try {
+        device.queue.writeBuffer(uniform, 0, words);
+      } catch (error) {
+        uniform.destroy();
+        throw error;
+      }
       return uniform;
     },
   );

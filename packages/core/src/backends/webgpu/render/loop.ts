@@ -26,7 +26,7 @@ export function renderLoop(
   const { name, outer, stages } = kernel;
   if (product(outer) === 0) return [];
   if (!stages.some(({ kind }) => kind === "reduce")) return renderMaps(kernel, buffers, target);
-  const split = chooseSplit(kernel, buffers, addBuffer);
+  const split = chooseSplit(kernel, buffers, target, addBuffer);
   if (!split) return [renderReduce(kernel, buffers, target, null)];
   const rows = product(outer);
   const part = axis(outer.length, split.parts);
@@ -55,7 +55,12 @@ function renderMaps(kernel: LoopKernel, buffers: readonly BufferSpec[], target: 
 }
 
 /** Rows too few to fill the device are cut in parts; how many depends on the shape only, so sums are reproducible. */
-function chooseSplit(kernel: LoopKernel, buffers: readonly BufferSpec[], addBuffer: AddBuffer): Split | null {
+function chooseSplit(
+  kernel: LoopKernel,
+  buffers: readonly BufferSpec[],
+  target: Target,
+  addBuffer: AddBuffer,
+): Split | null {
   const { outer, inner, stages } = kernel;
   const reduces = stages.filter((stage) => stage.kind === "reduce");
   if (reduces.some(({ value }) => stagesOf(value) !== 0)) return null;
@@ -63,7 +68,7 @@ function chooseSplit(kernel: LoopKernel, buffers: readonly BufferSpec[], addBuff
   // Stages come before stores, so that a stage's number is its place.
   if (stages.findIndex(({ kind }) => kind === "store") < reduces.length) return null;
   if (reduces.some(({ dtype }) => dtype === "bool")) return null;
-  const shape = chooseShape(kernel, buffers);
+  const shape = chooseShape(kernel, buffers, target);
   const rows = product(outer);
   const length = product(inner);
   const step = shape.threads * shape.vector.lanes;

@@ -22,7 +22,7 @@ export type Split = { parts: number; length: number; buffers: readonly number[] 
 const WORKGROUP = 64;
 const MOST_THREADS = 256;
 
-export function chooseShape(kernel: LoopKernel, buffers: readonly BufferSpec[]): Shape {
+export function chooseShape(kernel: LoopKernel, buffers: readonly BufferSpec[], { software }: Target): Shape {
   const rows = product(kernel.outer);
   const length = product(kernel.inner);
   const lastOuter = kernel.outer.findLastIndex((n) => n !== 1);
@@ -36,7 +36,7 @@ export function chooseShape(kernel: LoopKernel, buffers: readonly BufferSpec[]):
   }
   if (over > along && rows > 1) {
     const wide = Math.min(WORKGROUP, Math.max(16, powerOfTwo(rows)));
-    const threads = length < 8 ? 1 : Math.min(MOST_THREADS / wide, powerOfTwo(length / 4));
+    const threads = length < (software ? 128 : 8) ? 1 : Math.min(MOST_THREADS / wide, powerOfTwo(length / 4));
     return { rows: wide, threads, across: true, vector: SCALAR };
   }
   const wide: VectorAxis = { axis: kernel.outer.length + lastInner, lanes: 4 };
@@ -48,7 +48,8 @@ export function chooseShape(kernel: LoopKernel, buffers: readonly BufferSpec[]):
       kernel.stages.some((s) => s.kind === "store" && s.level === "inner" && isRun(s.index, wide)));
   const vector = usable ? wide : SCALAR;
   const steps = length / vector.lanes;
-  const threads = steps < 8 ? 1 : Math.min(MOST_THREADS, powerOfTwo(steps / (rows < 1024 ? 2 : 4)));
+  // A CPU pays for every barrier when compiling, and has few threads anyway.
+  const threads = steps < (software ? 64 : 8) ? 1 : Math.min(MOST_THREADS, powerOfTwo(steps / (rows < 1024 ? 2 : 4)));
   return { rows: Math.max(1, WORKGROUP / threads), threads, across: false, vector };
 }
 
@@ -58,7 +59,7 @@ export function renderReduce(
   target: Target,
   split: Split | null,
 ): Rendered {
-  const shape = chooseShape(kernel, buffers);
+  const shape = chooseShape(kernel, buffers, target);
   return new ReduceRenderer(kernel, buffers, target, shape, split).render();
 }
 

@@ -49,7 +49,6 @@ const ROUND_BF16 = `fn to_bf16(x: f32) -> u32 {
 
 export class Shader {
   private readonly words: number[] = [];
-  private readonly places = new Map<number, string>();
   private readonly helpers = new Set<string>();
   private readonly functions: string[] = [];
   private readonly declared = new Map<number, { name: string; parts: number } & Declaration>();
@@ -84,13 +83,10 @@ export class Shader {
     return (value | 0) === -2147483648 ? "i32(-2147483647 - 1)" : `i32(${value | 0})`;
   }
 
+  /** A place of its own for every use: sizes that happen to be equal must not make another text. */
   private word(bits: number): string {
-    let place = this.places.get(bits);
-    if (!place) {
-      const at = this.words.push(bits) - 1;
-      this.places.set(bits, (place = `P[${at >> 2}].${"xyzw"[at & 3]}`));
-    }
-    return place;
+    const at = this.words.push(bits) - 1;
+    return `P[${at >> 2}].${"xyzw"[at & 3]}`;
   }
 
   helper(text: string): void {

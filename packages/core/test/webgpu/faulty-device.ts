@@ -1,0 +1,129 @@
+/** A GPUDevice whose k-th call fails, in one of the ways that real devices fail. */
+import { findAdapter } from "../../src/backends/webgpu/adapter.ts";
+
+export type Fault = "throws" | "validation" | "memory" | "lost" | "map";
+
+export type FaultyDevice = {
+  device: GPUDevice;
+  /** Calls so far that count for the fault. */
+  calls(): number;
+  /** Whether the fault has happened. */
+  happened(): boolean;
+  /** Buffers created and not destroyed. */
+  buffers(): number;
+  destroy(): void;
+};
+
+class GPUValidationError extends Error {}
+class GPUOutOfMemoryError extends Error {}
+
+export type DeviceChanges = { limits?: Partial<Record<keyof GPUSupportedLimits, number>> };
+
+const MADE = ["createBuffer", "createBindGroup", "createCommandEncoder", "createBindGroupLayout"] as const;
+const DEVICE_CALLS = [...MADE, "createPipelineLayout", "createShaderModule", "createComputePipelineAsync"] as const;
+const QUEUE_CALLS = ["submit", "writeBuffer", "onSubmittedWorkDone"] as const;
+
+/** Opens a real device and makes call number `at` fail; 0: none. */
+export async function faultyDevice(fault: Fault, at: number, changes: DeviceChanges = {}): Promise<FaultyDevice> {
+  const adapter = await findAdapter();
+  const real = await adapter.requestDevice({
+    requiredLimits: { maxStorageBuffersPerShaderStage: adapter.limits.maxStorageBuffersPerShaderStage },
+  });
+  let calls = 0;
+  let happened = false;
+  const live = new Set<GPUBuffer>();
+  // Errors that the fault adds to the innermost scope of their kind.
+  const scopes: { filter: GPUErrorFilter; error: GPUError | null }[] = [];
+  let lose!: (info: GPUDeviceLostInfo) => void;
+  const lost = new Promise<GPUDeviceLostInfo>((resolve) => {
+    lose = resolve;
+  });
+  real.lost.then(lose);
+
+  const fail = (name: string): void => {
+    happened = true;
+    if (fault === "throws") throw new TypeError(`injected: ${name}`);
+    if (fault === "lost") {
+      lose({ reason: "unknown", message: "injected" } as GPUDeviceLostInfo);
+      real.destroy();
+      return;
+    }
+    const filter = fault === "memory" ? "out-of-memory" : "validation";
+    const scope = scopes.findLast((open) => open.filter === filter);
+    const kind = fault === "memory" ? GPUOutOfMemoryError : GPUValidationError;
+    const error = new kind(`injected: ${name}`) as GPUError;
+    if (scope) scope.error ??= error;
+    else for (const listener of listeners) listener({ error, preventDefault: () => {} } as unknown as Event);
+  };
+  const listeners = new Set<(event: Event) => void>();
+  const counted = (name: string): void => {
+    if (fault !== "map" && ++calls === at) fail(name);
+  };
+
+  const wrapped = <T extends object>(target: T, overrides: Record<string, unknown>): T =>
+    new Proxy(target, {
+      get(_, name) {
+        if (typeof name === "string" && name in overrides) return overrides[name];
+        const value = Reflect.get(target, name) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+
+  const watchBuffer = (buffer: GPUBuffer): GPUBuffer => {
+    live.add(buffer);
+    const { destroy, mapAsync } = buffer;
+    buffer.destroy = () => {
+      live.delete(buffer);
+      destroy.call(buffer);
+    };
+    buffer.mapAsync = (...args) => {
+      if (fault === "map" && ++calls === at) {
+        happened = true;
+        return Promise.reject(new DOMException("", "AbortError"));
+      }
+      counted("mapAsync");
+      return mapAsync.apply(buffer, args);
+    };
+    return buffer;
+  };
+
+  const counting = (target: object, names: readonly string[]): Record<string, unknown> =>
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        (...args: unknown[]) => {
+          counted(name);
+          return (Reflect.get(target, name) as (...args: unknown[]) => unknown).apply(target, args);
+        },
+      ]),
+    );
+
+  const device = wrapped(real, {
+    ...counting(real, DEVICE_CALLS),
+    createBuffer: (descriptor: GPUBufferDescriptor) => {
+      counted("createBuffer");
+      return watchBuffer(real.createBuffer(descriptor));
+    },
+    queue: wrapped(real.queue, counting(real.queue, QUEUE_CALLS)),
+    limits: wrapped(real.limits, (changes.limits ?? {}) as Record<string, unknown>),
+    lost,
+    addEventListener: (_: string, listener: (event: Event) => void) => listeners.add(listener),
+    removeEventListener: (_: string, listener: (event: Event) => void) => listeners.delete(listener),
+    pushErrorScope: (filter: GPUErrorFilter) => {
+      real.pushErrorScope(filter);
+      scopes.push({ filter, error: null });
+    },
+    popErrorScope: async () => {
+      const { error } = scopes.pop()!;
+      const found = await real.popErrorScope();
+      return error ?? found;
+    },
+  });
+  return {
+    device,
+    calls: () => calls,
+    happened: () => happened,
+    buffers: () => live.size,
+    destroy: () => real.destroy(),
+  };
+}

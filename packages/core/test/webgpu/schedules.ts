@@ -1,0 +1,105 @@
+/** Small schedules by hand, for tests of the device rather than of rendering. */
+import type { DType } from "../../src/dtype.ts";
+import { type Expr, ExprBuilder } from "../../src/ir/expr.ts";
+import type { BufferSpec, Kernel, Schedule } from "../../src/ir/kernel.ts";
+import { add, axis, type Linear, scale } from "../../src/ir/linear.ts";
+import { addOp, mulOp } from "../../src/ops/arithmetic.ts";
+import { sumOp } from "../../src/ops/reduce.ts";
+
+export const input = (position: number, size: number, dtype: DType = "f32"): BufferSpec => ({
+  dtype,
+  size,
+  role: "input",
+  position,
+});
+export const output = (position: number, size: number, dtype: DType = "f32"): BufferSpec => ({
+  dtype,
+  size,
+  role: "output",
+  position,
+});
+export const temporary = (size: number, dtype: DType = "f32"): BufferSpec => ({
+  dtype,
+  size,
+  role: "temporary",
+  position: -1,
+});
+
+/** A map over n elements: buffer `to` gets make(index). */
+export function map(n: number, to: number, make: (build: ExprBuilder, index: Linear) => Expr): Kernel {
+  const build = new ExprBuilder();
+  const index = axis(0, n);
+  const store = { kind: "store" as const, level: "outer" as const, buffer: to, index };
+  return {
+    kind: "loop",
+    name: "map",
+    outer: [n],
+    inner: [],
+    stages: [{ ...store, value: make(build, index) }],
+  };
+}
+
+/** y = x · factor. */
+export function scaled(n: number, factor: number, dtype: DType = "f32"): Schedule {
+  const kernel = map(n, 1, (build, index) =>
+    build.apply(mulOp, [build.load(0, index, dtype), build.constant(factor, dtype)], dtype),
+  );
+  return { buffers: [input(0, n, dtype), output(0, n, dtype)], kernels: [kernel] };
+}
+
+/** Sums of rows (or, with `across`, of columns) of a matrix. */
+export function sums(rows: number, length: number, across = false, dtype: DType = "f32"): Schedule {
+  const build = new ExprBuilder();
+  const [row, at] = [axis(0, rows), axis(1, length)];
+  const index = across ? add(scale(at, rows), row) : add(scale(row, length), at);
+  const kernel: Kernel = {
+    kind: "loop",
+    name: "sum",
+    outer: [rows],
+    inner: [length],
+    stages: [
+      { kind: "reduce", op: sumOp, value: build.load(0, index, dtype), dtype: "f32" },
+      { kind: "store", level: "outer", buffer: 1, index: row, value: build.stage(0, "f32") },
+    ],
+  };
+  return { buffers: [input(0, rows * length, dtype), output(0, rows)], kernels: [kernel] };
+}
+
+/** c = a · b. */
+export function product(rows: number, sum: number, columns: number): Schedule {
+  const build = new ExprBuilder();
+  const [m, n, k] = [axis(1, rows), axis(2, columns), axis(3, sum)];
+  const kernel: Kernel = {
+    kind: "contract",
+    name: "product",
+    batch: 1,
+    rows,
+    columns,
+    sum,
+    a: build.load(0, add(scale(m, sum), k), "f32"),
+    b: build.load(1, add(scale(k, columns), n), "f32"),
+    dtype: "f32",
+    stores: [{ buffer: 2, index: add(scale(m, columns), n), value: build.stage(0, "f32") }],
+  };
+  return { buffers: [input(0, rows * sum), input(1, sum * columns), output(0, rows * columns)], kernels: [kernel] };
+}
+
+/** A map into a temporary, row sums of it, and a product with them: three kernels. */
+export function chain(n: number): Schedule {
+  const doubled = map(n * n, 1, (build, index) => {
+    const x = build.load(0, index, "f32");
+    return build.apply(addOp, [x, x], "f32");
+  });
+  const row = { ...sums(n, n).kernels[0]! } as Kernel & { kind: "loop" };
+  const build = new ExprBuilder();
+  const [r, i] = [axis(0, n), axis(1, n)];
+  const sum: Kernel = {
+    ...row,
+    stages: [
+      { kind: "reduce", op: sumOp, value: build.load(1, add(scale(r, n), i), "f32"), dtype: "f32" },
+      { kind: "store", level: "outer", buffer: 2, index: r, value: build.stage(0, "f32") },
+    ],
+  };
+  const last = map(n, 3, (b, index) => b.apply(mulOp, [b.load(2, index, "f32"), b.load(1, index, "f32")], "f32"));
+  return { buffers: [input(0, n * n), temporary(n * n), temporary(n), output(0, n)], kernels: [doubled, sum, last] };
+}
