@@ -40,6 +40,10 @@ export class Grouping {
   readonly stored = new Set<number>();
   /** Groups that compute a stored node again: its own kernel needs what they make. */
   readonly again = new Map<number, Set<Group>>();
+  /** Floating nodes that are stored because a kernel could not bind everything that they are made from. */
+  private readonly forced = new Set<number>();
+  /** What a floating node reads: leaves, placed and forced nodes. */
+  private readonly basesOf: Set<number>[] = [];
   /** Nodes that are another node's buffer under another shape. */
   readonly aliases = new Map<number, number>();
   private readonly users: number[][];
@@ -56,6 +60,7 @@ export class Grouping {
     });
     program.nodes.forEach((node, at) => {
       if (node.leaf < 0 && this.resolve(at) === at) this.place(node, at);
+      this.basesOf.push(this.limitBases(node, at));
     });
     this.decideStores();
   }
@@ -129,6 +134,23 @@ export class Grouping {
     return group;
   }
 
+  /** Bases of a node; inputs with many are stored first, so that no kernel has to bind more than the device can. */
+  private limitBases(node: ProgramNode, at: number): Set<number> {
+    if (this.resolve(at) !== at) return this.basesOf[this.resolve(at)]!;
+    if (node.leaf >= 0 || this.groupOf.has(at)) return new Set([at]);
+    const inputs = node.inputs.map((input) => this.resolve(input));
+    const union = (): Set<number> => new Set(inputs.flatMap((input) => [...this.basesOf[input]!]));
+    let bases = union();
+    while (bases.size > Math.max(2, this.maxBuffers - 4)) {
+      const largest = inputs.reduce((a, b) => (this.basesOf[b]!.size > this.basesOf[a]!.size ? b : a));
+      if (this.basesOf[largest]!.size <= 1) break;
+      this.forced.add(largest);
+      this.basesOf[largest] = new Set([largest]);
+      bases = union();
+    }
+    return bases;
+  }
+
   private placeReduction(node: ProgramNode, at: number): void {
     const axes = node.attributes.axes as readonly number[];
     const input = this.resolve(node.inputs[0]!);
@@ -139,7 +161,7 @@ export class Grouping {
     for (let i = candidates.length - 1; i >= 0; i--) {
       const group = candidates[i]!;
       const reads = this.probe(input, loopIndex(group).full, group);
-      if (!reads || !this.mayRead(group, reads)) continue;
+      if (!reads || !this.mayRead(group, reads, at)) continue;
       if (!reads.inside && !this.shareRoots(input, group)) continue;
       this.join(group, at, "outer", reads);
       return;
@@ -189,7 +211,7 @@ export class Grouping {
         const space = level === "outer" ? group.outer : group.full;
         if (sizeOf(space) !== size) continue;
         const reads = this.probe(at, this.indexIn(group, at, level), group);
-        if (!reads?.inside || !this.mayRead(group, reads)) continue;
+        if (!reads?.inside || !this.mayRead(group, reads, at)) continue;
         this.join(group, at, level, reads);
         return;
       }
@@ -228,6 +250,10 @@ export class Grouping {
         reads.bases.add(n);
         return true;
       }
+      if (this.forced.has(n)) {
+        this.readsOf(n, reads);
+        return !this.touches(n, group);
+      }
       if (node.op.kind === "take") {
         const [table, ids] = [this.resolve(node.inputs[0]!), this.resolve(node.inputs[1]!)];
         if (this.groupOf.get(table) === group) return false;
@@ -259,15 +285,25 @@ export class Grouping {
   }
 
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
-  private mayRead(group: Group, reads: Reads): boolean {
+  private mayRead(group: Group, reads: Reads, at: number): boolean {
     const bases = new Set([...group.bases, ...reads.bases]);
-    const members = [...group.members.keys()].filter(
-      (at) => this.users[at]!.length > 1 || this.isOutput.has(at),
-    ).length;
-    if (bases.size + members + 2 > this.maxBuffers) return false;
+    const stores = [...group.members.keys()].filter((member) => this.mayBeStored(member, group, at)).length;
+    if (bases.size + stores + 1 > this.maxBuffers) return false;
     const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
     if (reduces >= MAX_REDUCES) return false;
     return [...reads.groups].every((other) => other === group || !reaches(other, group));
+  }
+
+  /** Whether something outside the group (which `joining` is about to join) may want a member's value. */
+  private mayBeStored(member: number, group: Group, joining: number): boolean {
+    if (this.isOutput.has(member)) return true;
+    return this.users[member]!.some((user) => {
+      if (user === joining || group.members.has(user)) return false;
+      const node = this.node(user);
+      // (Users of an op that only names the value again are counted as the value's own.)
+      if (this.resolve(user) !== user) return false;
+      return node.op.kind === "view" ? this.mayBeStored(user, group, joining) : true;
+    });
   }
 
   private join(group: Group, at: number, level: Level, reads: Reads): void {
@@ -293,7 +329,7 @@ export class Grouping {
   /** From users to inputs: which values are stored, and which are computed again in every kernel that reads them. */
   private decideStores(): void {
     const readers = this.program.nodes.map(() => new Set<Group>());
-    const required = new Set<number>(this.isOutput);
+    const required = new Set<number>([...this.isOutput, ...this.forced]);
     /** Buffers that are an output under another shape already. */
     const outputAliases = new Set<number>();
     const pass = (at: number, to: Iterable<Group>): void => {

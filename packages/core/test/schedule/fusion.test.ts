@@ -1,5 +1,6 @@
 import { Cell, compile, fill, grad, iota, openDevice, type Tensor, tensor, useDevice } from "@vlm/core";
 import { beforeEach, describe, expect, it } from "vitest";
+import { buffersOf } from "../../src/schedule/memory.ts";
 import { interpreterDevice } from "./interpreter-device.ts";
 
 let device = interpreterDevice();
@@ -203,6 +204,18 @@ describe("the same numbers as the reference device", () => {
   it("with few buffers per kernel", async () => {
     device = interpreterDevice(5);
     await useDevice(device);
-    await agree(() => [Array.from({ length: 9 }, (_, i) => numbers([6], i + 1)).reduce((a, b) => a.mul(2).add(b))]);
+    const many = Array.from({ length: 9 }, (_, i) => numbers([6], i + 1));
+    await agree(() => [many.reduce((a, b) => a.mul(2).add(b))]);
+    await agree(() => [many.map((x) => x.mul(x).sum()).reduce((a, b) => a.add(b)).sqrt(), ...many.map((x) => x.add(1))]);
+    await agree(() => {
+      const sum = many.reduce((a, b) => a.add(b));
+      return [sum.mul(sum.sum()), ...grad(sum.mul(sum).sum(), many)];
+    });
+    for (const { kernels } of device.schedules) {
+      for (const kernel of kernels) {
+        const { reads, writes } = buffersOf(kernel);
+        expect(new Set([...reads, ...writes]).size, kernel.name).toBeLessThanOrEqual(5);
+      }
+    }
   });
 });
