@@ -71,6 +71,8 @@ export class CLIPModel extends Module {
     this.textProjection = projection("text", config.textProjection ?? "linear", this.text.width, embed);
     this.logitScale = new Parameter(fill(config.logitScale ?? Math.log(1 / 0.07), []));
     this.logitBias = config.logitBias === undefined ? null : new Parameter(fill(config.logitBias, []));
+    // The towers learn where they stand, so that errors below name the whole path: `CLIPModel.image.blocks.3`.
+    this.namedParameters();
   }
 
   /** [B C H W] → [B E], not normalised. */
