@@ -86,17 +86,19 @@ export {
   maxPool,
   type PoolOptions,
 } from "./ops/pool.ts";
-export { pow, reciprocal, rsqrt, sqrt, square } from "./ops/power.ts";
+export { pow, reciprocal, rsqrt, square } from "./ops/power.ts";
 export { rearrange } from "./ops/rearrange.ts";
 export { type Axes, eye, max, mean, min, prod, type ReduceOptions, sum } from "./ops/reduce.ts";
 export { mod, remainder } from "./ops/remainder.ts";
 export { type ResizeMode, type ResizeOptions, resize } from "./ops/resize.ts";
-export { abs, ceil, floor, round, sign, trunc } from "./ops/rounding.ts";
+export { abs, ceil, floor, round, trunc } from "./ops/rounding.ts";
 export { cummax, cummin, cumprod, cumsum, type ScanOptions } from "./ops/scan.ts";
 export { type Combine, type ScatterOptions, scatter, scatterAdd, scatterRows } from "./ops/scatter.ts";
+export { sign } from "./ops/sign.ts";
 export { logSoftmax, logsumexp, softmax } from "./ops/softmax.ts";
 export { argsort, type Sorted, sort, topk } from "./ops/sort.ts";
 export { fill, iota, ones, zeros } from "./ops/source.ts";
+export { sqrt } from "./ops/sqrt.ts";
 export { all, any, argmax, argmin, std, type VarianceOptions, variance } from "./ops/statistics.ts";
 export { embedding, gather, take } from "./ops/take.ts";
 export { acos, asin, atan, cos, sin, tan } from "./ops/trigonometric.ts";
@@ -116,7 +118,14 @@ export {
 } from "./ops/view.ts";
 export { type Pipeable, pipeHook } from "./pipe.ts";
 export * as random from "./random.ts";
-export { type Device, type DeviceName, type DeviceOptions, enableRelaxedSimd, openDevice, useDevice } from "./runtime/device.ts";
+export {
+  type Device,
+  type DeviceName,
+  type DeviceOptions,
+  enableRelaxedSimd,
+  openDevice,
+  useDevice,
+} from "./runtime/device.ts";
 export { isFrozen, setFrozen } from "./runtime/frozen.ts";
 export { type LiveTensor, leaks, memory } from "./runtime/memory.ts";
 export { realize } from "./runtime/realize.ts";

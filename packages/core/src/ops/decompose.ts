@@ -6,8 +6,8 @@ import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from "./arithmetic.t
 import { andOp, bitcastOp, orOp, shiftLeftOp, shiftRightOp, xorOp } from "./bits.ts";
 import { castOp } from "./cast.ts";
 import { eqOp, gtOp, leOp, ltOp, whereOp } from "./compare.ts";
-import { sqrtOp } from "./power.ts";
 import { absOp, floorOp, roundOp, truncOp } from "./rounding.ts";
+import { sqrtOp } from "./sqrt.ts";
 
 type Term = Expr | number;
 

@@ -1,4 +1,4 @@
-/** Roots and powers. */
+/** Powers. */
 import type { ElementwiseOp } from "../op.ts";
 import { Tensor } from "../tensor.ts";
 import { div } from "./arithmetic.ts";
@@ -6,27 +6,9 @@ import { decomposed } from "./decompose.ts";
 import { binary, builtin, defineBinary, defineUnary, type TensorLike, unary } from "./define.ts";
 import { log } from "./exponential.ts";
 import { powerOf } from "./power-of.ts";
+import { sqrt } from "./sqrt.ts";
 
 const floats = ["f32", "f16", "bf16"] as const;
-
-export const sqrtOp: ElementwiseOp = defineUnary({
-  name: "sqrt",
-  takes: "float",
-  eval: ([x]) => Math.sqrt(x!),
-  wgsl: builtin("sqrt"),
-  vjp: ({ dy: [dy], outputs: [y] }) => [dy!.div(y!.mul(2))],
-  test: {
-    domain: [[0.05, 9]],
-    ulp: 3,
-    points: [
-      [0, 0],
-      [4, 2],
-    ],
-    dtypes: floats,
-    nanSafe: false,
-  },
-  cost: 4,
-});
 
 export const rsqrtOp: ElementwiseOp = defineUnary({
   name: "rsqrt",
@@ -81,8 +63,6 @@ export const powOp: ElementwiseOp = defineBinary({
   cost: 24,
 });
 
-/** √x, NaN below 0. */
-export const sqrt = (x: Tensor): Tensor => unary(sqrtOp, x);
 /** 1/√x. */
 export const rsqrt = (x: Tensor): Tensor => unary(rsqrtOp, x);
 /** x². */

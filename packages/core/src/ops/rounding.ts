@@ -1,7 +1,6 @@
-/** Rounding to whole numbers, sign and magnitude. */
+/** Rounding to whole numbers, and magnitude. */
 import type { ElementwiseOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { decomposed } from "./decompose.ts";
 import { builtin, defineUnary, unary } from "./define.ts";
 
 const floats = ["f32", "f16", "bf16"] as const;
@@ -31,19 +30,8 @@ export const absOp: ElementwiseOp = defineUnary({
   takes: "number",
   eval: ([x]) => Math.abs(x!),
   wgsl: builtin("abs"),
-  vjp: ({ dy: [dy], inputs: [x] }) => [dy!.mul(sign(x!))],
+  vjp: ({ dy: [dy], inputs: [x] }) => [dy!.mul(x!.sign())],
   test: { ulp: 0, dtypes: [...floats, "i32", "u32", "u8"], smoothAt: (x) => Math.abs(x) > 0.05 },
-});
-
-export const signOp: ElementwiseOp = defineUnary({
-  name: "sign",
-  takes: "number",
-  eval: ([x]) => Math.sign(x!),
-  wgsl: ([x], _types, result) => (result === "u32" ? `min(${x}, 1u)` : `sign(${x})`),
-  decompose: decomposed((m, x) =>
-    x.dtype === "u32" || x.dtype === "u8" ? m.min(x, 1) : m.where(m.gt(x, 0), 1, m.where(m.lt(x, 0), -1, x)),
-  ),
-  test: { ulp: 0, dtypes: [...floats, "i32", "u32"], nanSafe: false, smoothAt: (x) => Math.abs(x) > 0.05 },
 });
 
 /** ⌊x⌋. No gradient. */
@@ -56,8 +44,6 @@ export const trunc = (x: Tensor): Tensor => whole(truncOp, x);
 export const round = (x: Tensor): Tensor => whole(roundOp, x);
 /** |x|. The gradient at 0 is 0. */
 export const abs = (x: Tensor): Tensor => unary(absOp, x);
-/** −1, 0 or 1. No gradient. */
-export const sign = (x: Tensor): Tensor => unary(signOp, x);
 
 /** Integers are whole already. */
 const whole = (op: ElementwiseOp, x: Tensor): Tensor => (["i32", "u32", "u8"].includes(x.dtype) ? x : unary(op, x));

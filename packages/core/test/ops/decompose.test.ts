@@ -9,7 +9,7 @@ import { tanhOp } from "../../src/ops/hyperbolic.ts";
 import { powOp, rsqrtOp } from "../../src/ops/power.ts";
 import { ELEMENTWISE } from "../../src/ops/records.ts";
 import { remOp } from "../../src/ops/remainder.ts";
-import { signOp } from "../../src/ops/rounding.ts";
+import { signOp } from "../../src/ops/sign.ts";
 import { atanOp, cosOp, sinOp } from "../../src/ops/trigonometric.ts";
 import { decomposedScalar, ulpsApart } from "./scalar.ts";
 

@@ -1,5 +1,4 @@
-import type { SentencePieceModel } from "../load/sentencepiece.ts";
-import { CONTROL, UNKNOWN } from "../load/sentencepiece.ts";
+import { CONTROL, type SentencePieceModel, UNKNOWN } from "../load/sentencepiece-model.ts";
 import { decodeUtf8Strict } from "../text/utf8.ts";
 import type { Decoder } from "./decoder.ts";
 

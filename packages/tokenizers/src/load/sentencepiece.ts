@@ -11,29 +11,7 @@ import type { TokenizerParts } from "../tokenizer.ts";
 import { Json } from "./json.ts";
 import { type LegacyConfig, templateJson } from "./legacy.ts";
 import { type ProtoField, protoFields } from "./protobuf.ts";
-
-/** Piece types of sentencepiece_model.proto. */
-export const NORMAL = 1;
-export const UNKNOWN = 2;
-export const CONTROL = 3;
-export const USER_DEFINED = 4;
-export const UNUSED = 5;
-export const BYTE = 6;
-
-export type SentencePieceModel = {
-  pieces: { piece: string; score: number; type: number }[];
-  modelType: number;
-  byteFallback: boolean;
-  whitespaceSuffix: boolean;
-  unkSurface: string;
-  bos: number;
-  eos: number;
-  pad: number;
-  charsmap: Uint8Array;
-  addDummyPrefix: boolean;
-  removeExtraWhitespaces: boolean;
-  escapeWhitespaces: boolean;
-};
+import { BYTE, CONTROL, NORMAL, type SentencePieceModel, UNKNOWN, USER_DEFINED } from "./sentencepiece-model.ts";
 
 /** Reads the fields that matter for encoding and decoding; defaults are those of sentencepiece_model.proto. */
 export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePieceModel {

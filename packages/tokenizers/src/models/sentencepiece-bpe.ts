@@ -1,4 +1,4 @@
-import { NORMAL, type SentencePieceModel, UNKNOWN, UNUSED, USER_DEFINED } from "../load/sentencepiece.ts";
+import { NORMAL, type SentencePieceModel, UNKNOWN, UNUSED, USER_DEFINED } from "../load/sentencepiece-model.ts";
 import { charLength } from "../text/aligned-text.ts";
 import { utf8 } from "../text/utf8.ts";
 import { vocabJson } from "./bpe.ts";
