@@ -31,4 +31,5 @@ export function sentenceOf(error: unknown): string | null {
   return null;
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+/** A first word before a colon is a name, and stays as it is. */
+const capital = (text: string): string => (/^\S+:/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));

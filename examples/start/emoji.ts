@@ -47,11 +47,13 @@ export function splitByBase(emoji: readonly OpenMoji[]): Split {
   };
 }
 
-/** FNV-1a of a text, begun with the split's seed. */
+/** FNV-1a of a text, begun with the split's seed and finished like MurmurHash3, so that neighbours part. */
 function hash(text: string): number {
-  let h = (0x811c9dc5 ^ SPLIT_SEED) >>> 0;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return h;
+  let h = 0x811c9dc5 ^ SPLIT_SEED;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
 }
 
 /** Tags that say more than the name: `red heart` needs no tag `heart`. */

@@ -7,9 +7,9 @@ import type { Tokenizer } from "@vlm/tokenizers";
 import { IMAGE_SIZE } from "./emoji.ts";
 
 /** Tokens of a caption, start and end among them. */
-export const CONTEXT = 24;
-/** Few pieces, so that words never seen are made of pieces that were. */
-export const VOCABULARY = 1024;
+export const CONTEXT = 32;
+/** Words that occur often are one token, others are made of pieces. */
+export const VOCABULARY = 2048;
 
 export const PREPROCESSOR: Preprocessor = {
   resize: { kind: "shortest", size: IMAGE_SIZE },

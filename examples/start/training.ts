@@ -1,5 +1,5 @@
 /** The training itself, with what a person wants to see of it. */
-import { rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { CLIP } from "@vlm/clip";
 import type { OpenMoji } from "@vlm/image";
@@ -12,7 +12,10 @@ import type { StartOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { optimizerFor } from "./recipe.ts";
 
-export type Trained = { losses: [step: number, loss: number][]; resumedFrom: number | null };
+/** Losses of all steps, those before an interruption included. */
+export type Trained = { losses: Losses; resumedFrom: number | null };
+
+type Losses = (readonly [step: number, loss: number])[];
 
 /** Trains to the end; null when Ctrl-C stopped it, after saving. */
 export async function trainModel(
@@ -24,7 +27,13 @@ export async function trainModel(
   const folder = path.join(out, "checkpoints");
   if (!resume) await rm(folder, { recursive: true, force: true });
   const progress = new Progress(batch);
-  const losses: [number, number][] = [];
+  const file = path.join(out, "losses.json");
+  const earlier = resume ? await readLosses(file) : [];
+  const losses: Losses = [];
+  const all = (): Losses => [
+    ...earlier.filter(([step]) => step < (losses[0]?.[0] ?? Number.POSITIVE_INFINITY)),
+    ...losses,
+  ];
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.once("SIGINT", interrupt);
@@ -51,12 +60,22 @@ export async function trainModel(
         progress.show(at);
       },
     });
-    return { losses, resumedFrom };
+    return { losses: all(), resumedFrom };
   } catch (error) {
     if (stop.signal.aborted) return null;
     throw error;
   } finally {
     process.off("SIGINT", interrupt);
     progress.end();
+    await mkdir(out, { recursive: true });
+    await writeFile(file, JSON.stringify(all()));
+  }
+}
+
+async function readLosses(file: string): Promise<Losses> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as Losses;
+  } catch {
+    return []; // The run was killed before it wrote them: the curve begins where it goes on.
   }
 }
