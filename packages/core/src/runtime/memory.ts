@@ -64,6 +64,7 @@ function lineOf(stack: string | null): string {
 /** The storage is freed by hand: its finaliser has nothing left to do. */
 export function unwatch(storage: RealStorage): void {
   registry.unregister(storage);
+  forget(storage);
   storage.ballast = null;
   count(storage.owner, -storage.bytes, -1);
 }
@@ -72,6 +73,40 @@ function count(owner: string, bytes: number, tensors: number): void {
   const entry = live.get(owner) ?? { bytes: 0, tensors: 0 };
   live.set(owner, { bytes: entry.bytes + bytes, tensors: entry.tensors + tensors });
   liveBytes += bytes;
+}
+
+/** Device copies of host data, the least recently used first. */
+const uploads = new Set<RealStorage>();
+let uploadedBytes = 0;
+
+/** Device copies that are kept for their next use: bytes, and number. */
+const KEPT_UPLOADS = { bytes: 64 * 2 ** 20, tensors: 4096 };
+
+/**
+ * Notes the uploads among a run's inputs as used now; gives the ones to drop, oldest first, so that batches which were
+ * used once do not pile up until the collector finds them. The host has their data: a later use uploads again.
+ */
+export function oldUploads(inputs: readonly RealStorage[]): RealStorage[] {
+  let now = 0;
+  for (const storage of inputs) {
+    if (!storage.uploaded) continue;
+    forget(storage);
+    uploads.add(storage);
+    uploadedBytes += storage.bytes;
+    now++;
+  }
+  const old: RealStorage[] = [];
+  for (const storage of uploads) {
+    const many = uploadedBytes > KEPT_UPLOADS.bytes || uploads.size > KEPT_UPLOADS.tensors;
+    if (!many || uploads.size <= now) break;
+    forget(storage);
+    old.push(storage);
+  }
+  return old;
+}
+
+function forget(storage: RealStorage): void {
+  if (uploads.delete(storage)) uploadedBytes -= storage.bytes;
 }
 
 /** Under allocation pressure, lets the event loop turn so that finalisers can run. */

@@ -11,7 +11,7 @@ import { shown, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { activeDevice, type Device, defaultDevice } from "./device.ts";
 import { noteHistory } from "./history.ts";
-import { pressure, unwatch, watch } from "./memory.ts";
+import { oldUploads, pressure, unwatch, watch } from "./memory.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { assertNotTracing } from "./trace.ts";
 
@@ -23,6 +23,8 @@ export class RealStorage implements Storage {
   settled = false;
   /** Bytes of JavaScript memory that make the garbage collector feel the weight of the device memory. */
   ballast: ArrayBuffer | null = null;
+  /** True for a device copy of data that the host still has: it may be dropped and made again. */
+  uploaded = false;
   /** Where the program made the tensor, in debug mode. */
   origin: string | null = null;
   readonly bytes: number;
@@ -99,6 +101,7 @@ export async function execute(
   const prepared = await cache.get(device, program);
   await pressure();
   const inputs = leaves.map((leaf) => bufferOf(leaf, device));
+  for (const old of oldUploads(leaves.map((leaf) => storageOf(leaf)))) freeNow(old);
   const buffers: Buffer[] = [];
   try {
     for (const at of program.outputs) {
@@ -143,6 +146,7 @@ function bufferOf(leaf: Node, device: Device): Buffer {
     if (!host) throw goneError(leaf, "its computation failed");
     const buffer = device.allocate(leaf.dtype, leaf.size);
     device.write(buffer, host);
+    storage.uploaded = true;
     storage.origin = leaf.origin;
     storage.device = device;
     storage.buffer = buffer;
@@ -224,4 +228,5 @@ function freeNow(storage: RealStorage): void {
   unwatch(storage);
   storage.device.free(storage.buffer);
   storage.buffer = null;
+  storage.device = null;
 }

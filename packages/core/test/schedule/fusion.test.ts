@@ -206,7 +206,13 @@ describe("the same numbers as the reference device", () => {
     await useDevice(device);
     const many = Array.from({ length: 9 }, (_, i) => numbers([6], i + 1));
     await agree(() => [many.reduce((a, b) => a.mul(2).add(b))]);
-    await agree(() => [many.map((x) => x.mul(x).sum()).reduce((a, b) => a.add(b)).sqrt(), ...many.map((x) => x.add(1))]);
+    await agree(() => [
+      many
+        .map((x) => x.mul(x).sum())
+        .reduce((a, b) => a.add(b))
+        .sqrt(),
+      ...many.map((x) => x.add(1)),
+    ]);
     await agree(() => {
       const sum = many.reduce((a, b) => a.add(b));
       return [sum.mul(sum.sum()), ...grad(sum.mul(sum).sum(), many)];
