@@ -2,7 +2,7 @@ import { commit, fill, tensor, zeros } from "@vlm/core";
 import { Module } from "@vlm/nn";
 import { save } from "@vlm/weights";
 import { beforeAll, describe, expect, it } from "vitest";
-import { parityDevices } from "../../vit/test/support/parity.ts";
+import { parityDevices } from "../../../tools/testing/parity.ts";
 import { CLIP, type CLIPConfig, CLIPModel, createCLIP, EmbeddingIndex, loadCLIPModel } from "../src/index.ts";
 import { cat, fixture, picture, temporary, tinyCLIP } from "./support/folders.ts";
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { useDevice } from "@vlm/core";
 import { ConfigReader, type JsonValue, load } from "@vlm/weights";
 import { beforeAll, describe, expect, it } from "vitest";
-import { parityDevices, readExpected, relativeError } from "../../vit/test/support/parity.ts";
+import { parityDevices, readExpected, relativeError } from "../../../tools/testing/parity.ts";
 import { huggingFaceCLIP, huggingFaceSigLIP, openClipFormat, openClipTimm } from "../src/checkpoint.ts";
 import { CLIPModel } from "../src/clip-model.ts";
 import { describe as describeFolder } from "../src/load.ts";

@@ -1,7 +1,7 @@
 import { grad, realize, type Tensor, useDevice } from "@vlm/core";
 import { tap } from "@vlm/nn";
 import { beforeAll, describe, expect, it } from "vitest";
-import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "../../vit/test/support/parity.ts";
+import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "../../../tools/testing/parity.ts";
 import { type CLIPModel, loadCLIPModel } from "../src/index.ts";
 
 const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;

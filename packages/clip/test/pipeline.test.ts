@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fill, random, tensor } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { parityDevices } from "../../vit/test/support/parity.ts";
+import { parityDevices } from "../../../tools/testing/parity.ts";
 import { CLIP, createCLIP, EmbeddingIndex, loadCLIPModel } from "../src/index.ts";
 import { cat, fixture, picture, temporary, tinyCLIP } from "./support/folders.ts";
 

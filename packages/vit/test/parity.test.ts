@@ -1,8 +1,8 @@
 import { crossEntropy, grad, realize, type Tensor, tensor, useDevice } from "@vlm/core";
 import { tap } from "@vlm/nn";
 import { beforeAll, describe, expect, it } from "vitest";
+import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "../../../tools/testing/parity.ts";
 import { loadViT } from "../src/index.ts";
-import { gradientCheckpoint, parityDevices, readExpected, relativeError } from "./support/parity.ts";
 
 const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { context, fill, random, tensor, useDevice } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { parityDevices, readExpected, relativeError } from "../../../tools/testing/parity.ts";
 import {
   attentionMaps,
   attentionRollout,
@@ -12,7 +13,6 @@ import {
   sinCosPositions,
   type ViTConfig,
 } from "../src/index.ts";
-import { parityDevices, readExpected, relativeError } from "./support/parity.ts";
 
 const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
 const temporary = (): string => mkdtempSync(path.join(tmpdir(), "vlm-vit-"));

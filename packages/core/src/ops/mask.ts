@@ -2,8 +2,8 @@
 import type { DType } from "../dtype.ts";
 import { shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { asIndices } from "./indices.ts";
 import { iota } from "./source.ts";
-import { asIndices } from "./take.ts";
 import { unsqueeze } from "./view.ts";
 
 /** bool [rows columns], true where column ≤ row + offset: what a causal model may see. */

@@ -10,9 +10,9 @@ import { axisOf, sameShape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, maximum, minimum, mul } from "./arithmetic.ts";
 import { bitAnd } from "./bits.ts";
+import { asIndices, checkIndex, flatPositions } from "./indices.ts";
 import { maxOp, minOp, prodOp, reduce, sumOp } from "./reduce.ts";
 import { fill, iota, zeros } from "./source.ts";
-import { asIndices, checkIndex, flatPositions, take } from "./take.ts";
 
 /** What happens where an update meets the old value; with "set", the last update of a position wins. */
 export type Combine = "set" | "add" | "max" | "min" | "mul";
@@ -61,7 +61,7 @@ export const scatterOp: KernelOp = {
     if (combine === "set") {
       const before = base ?? zeros([rows, width], updates!.dtype);
       const last = count === 0 ? fill(-1, [rows], "i32") : lastHit(hit);
-      const chosen = take(updates!, last.maximum(0)).reshape([rows, width]);
+      const chosen = updates!.take(last.maximum(0)).reshape([rows, width]);
       return [count === 0 ? before : last.ge(0).reshape([rows, 1]).where(chosen, before)];
     }
     const { op, join } = folds[combine];
@@ -74,7 +74,7 @@ export const scatterOp: KernelOp = {
   vjp({ dy: [dy], inputs: [ids, updates, base], outputs: [y], attributes }) {
     const { rows, combine } = attributes as ScatterAttributes;
     const inside = bitAnd(ids!.ge(0), ids!.lt(rows)).reshape([-1, 1]);
-    const rowsOf = (x: Tensor): Tensor => inside.where(take(x, ids!.clamp(0, Math.max(0, rows - 1))), 0);
+    const rowsOf = (x: Tensor): Tensor => inside.where(x.take(ids!.clamp(0, Math.max(0, rows - 1))), 0);
     if (combine === "add") return [null, rowsOf(dy!), base ? dy! : null];
     if (combine === "mul") {
       // The product of the others: of the elements that are not 0, and 0 where another one is.
@@ -101,7 +101,8 @@ export const scatterOp: KernelOp = {
       );
       const wins = bitAnd(
         inside,
-        take(last, ids!.clamp(0, rows - 1))
+        last
+          .take(ids!.clamp(0, rows - 1))
           .eq(iota(count))
           .reshape([-1, 1]),
       );

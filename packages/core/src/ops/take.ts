@@ -1,14 +1,11 @@
 /** Reading by index: rows of a table, or one element per position. */
 import { currentPath } from "../context.ts";
-import { expectDType } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
-import { rowMajor } from "../ir/linear.ts";
 import type { TakeOp } from "../op.ts";
-import { axisOf, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
+import { axisOf, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { bitAnd } from "./bits.ts";
+import { asIndices, checkIndex, flatPositions } from "./indices.ts";
 import { scatterRows } from "./scatter.ts";
-import { iota } from "./source.ts";
 
 export const takeOp: TakeOp = {
   kind: "take",
@@ -20,12 +17,6 @@ export const takeOp: TakeOp = {
 function takeRows(table: Tensor, ids: Tensor): Tensor {
   const spec = { shape: [ids.size, table.shape[1]!], dtype: table.dtype };
   return new Tensor(new Node(takeOp, [table.node, ids.node], {}, spec, currentPath()));
-}
-
-/** Checks that a tensor holds whole numbers, and gives them as i32. */
-export function asIndices(op: string, ids: Tensor): Tensor {
-  expectDType(op, ids.dtype, "integer");
-  return ids.cast("i32");
 }
 
 /**
@@ -46,30 +37,6 @@ export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
 
 /** Rows of `table` [V D] by token ids […] → [… D]. */
 export const embedding = (ids: Tensor, table: Tensor): Tensor => take(table, ids, 0);
-
-/** Row-major positions in x that `index` means along `axis`; −1 where it is out of range. */
-export function flatPositions(index: Tensor, shape: Shape, axis: number): Tensor {
-  const strides = rowMajor(shape);
-  let position = index.mul(strides[axis]!);
-  index.shape.forEach((size, i) => {
-    if (i === axis || size === 1) return;
-    const along = index.shape.map((_, k) => (k === i ? size : 1));
-    position = position.add(iota(size).mul(strides[i]!).reshape(along));
-  });
-  return bitAnd(index.ge(0), index.lt(shape[axis]!)).where(position, -1);
-}
-
-/** Checks an index tensor of `gather` or `scatter` against the tensor it points into. */
-export function checkIndex(op: string, x: Tensor, index: Tensor, axis: number): void {
-  const fits = index.rank === x.rank && index.shape.every((n, i) => i === axis || n <= x.shape[i]!);
-  if (fits) return;
-  throw shapeError(
-    "INDEX_SHAPE",
-    `${op}: indices ${shown(index.shape)} do not fit ${shown(x.shape)} on axis ${axis}`,
-    "ranks must agree, and no axis but the indexed one may be longer",
-    { op, x: x.shape, index: index.shape, axis },
-  );
-}
 
 /**
  * One element per index: y[i, j] = x[index[i, j], j] for axis 0 (PyTorch's gather, NumPy's take_along_axis).

@@ -1,8 +1,8 @@
 /** Comparing a model with what another library computed: fixtures made by tools/reference. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { type DeviceName, type Tensor, zeros } from "@vlm/core";
-import { bytesSource, type ModelSource, readTensors, safetensorsBytes } from "@vlm/weights";
+import { type DeviceName, type Tensor, zeros } from "../../packages/core/src/index.ts";
+import { bytesSource, type ModelSource, readTensors, safetensorsBytes } from "../../packages/weights/src/index.ts";
 
 /** Devices that parity is tested on: `VLM_TEST_DEVICES=js,wasm,webgpu`. */
 export const parityDevices = (process.env.VLM_TEST_DEVICES ?? "wasm").split(",").filter(Boolean) as DeviceName[];
