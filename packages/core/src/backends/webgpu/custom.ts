@@ -6,6 +6,8 @@ export type WebGpuKernelContext = {
   outputs: readonly TensorSpec[];
   attributes: Attributes;
   limits: WebGpuKernelLimits;
+  /** A CPU pretends to be a GPU: compiling takes seconds, so loops should have bounds that it cannot unroll. */
+  software: boolean;
 };
 
 export type WebGpuKernelLimits = {

@@ -112,7 +112,7 @@ export function renderSchedule(
 ): Planned[] {
   const addBuffer = (spec: BufferSpec): number => buffers.push(spec) - 1;
   return schedule.kernels.flatMap((kernel): Planned[] => {
-    if (kernel.kind === "custom") return renderCustom(kernel, addBuffer, limits, target.maxBinding);
+    if (kernel.kind === "custom") return renderCustom(kernel, addBuffer, limits, target);
     const rendered =
       kernel.kind === "loop"
         ? renderLoop(kernel, buffers, target, addBuffer)
@@ -129,7 +129,7 @@ function renderCustom(
   kernel: CustomKernel,
   addBuffer: (spec: BufferSpec) => number,
   limits: GPUSupportedLimits,
-  maxBinding: number,
+  target: Target,
 ): Planned[] {
   const { passes, scratch = [] } = kernel.op.webgpu!({
     inputs: kernel.inputs,
@@ -138,8 +138,9 @@ function renderCustom(
     limits: {
       workgroupStorage: limits.maxComputeWorkgroupStorageSize,
       workgroupThreads: limits.maxComputeInvocationsPerWorkgroup,
-      bindingBytes: maxBinding,
+      bindingBytes: target.maxBinding,
     },
+    software: target.software,
   });
   const own = scratch.map((size) => addBuffer({ dtype: "u32", size, role: "temporary", position: -1 }));
   return passes

@@ -58,6 +58,11 @@ class AttentionPass {
     if (wide && "input" in binding) this.pass.defineVectorLoad(name);
   }
 
+  /** The bound of a loop over a width: known to a GPU's compiler, which unrolls it. */
+  bound(n: number): string {
+    return this.context.software ? this.int(n) : `${n}`;
+  }
+
   int(n: number): string {
     return this.pass.shader.integer(n);
   }
@@ -121,8 +126,8 @@ class AttentionPass {
   }
 }
 
-const dotOf = (a: string, b: string, vectors: number): string =>
-  `var product = vec4f(); for (var d = 0; d < ${vectors}; d++) { product = fma(${a}, ${b}, product); }`;
+const dotOf = (a: string, b: string, bound: string): string =>
+  `var product = vec4f(); for (var d = 0; d < ${bound}; d++) { product = fma(${a}, ${b}, product); }`;
 
 /** y and lse. */
 export const attentionWebGpu: WebGpuKernel = (context) => {
@@ -139,7 +144,7 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
   let first = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)};
   var query: array<vec4f, ${D4}>;
   var sum: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${D4}; d++) { query[d] = q(row * ${D4} + d); }
+  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(row * ${D4} + d); }
   var greatest = ${HIDDEN};
   var total = 0.0;
   let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
@@ -151,25 +156,25 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
     var scores: array<f32, ${TILE}>;
     var most = greatest;
     for (var j = 0; j < count; j++) {
-      ${dotOf("query[d]", `keys[j * ${D4} + d]`, D4)}
+      ${dotOf("query[d]", `keys[j * ${D4} + d]`, self.bound(D4))}
       let s = finish(batch, head, at, m0 + j, dot(product, vec4f(1.0)));
       scores[j] = s;
       most = max(most, s);
     }
     let shrink = exp(greatest - most);
     total *= shrink;
-    for (var d = 0; d < ${E4}; d++) { sum[d] *= shrink; }
+    for (var d = 0; d < ${self.bound(E4)}; d++) { sum[d] *= shrink; }
     greatest = most;
     for (var j = 0; j < count; j++) {
       let p = select(exp(scores[j] - most), 0.0, scores[j] <= ${HIDDEN});
       total += p;
-      for (var d = 0; d < ${E4}; d++) { sum[d] = fma(vec4f(p), values[j * ${E4} + d], sum[d]); }
+      for (var d = 0; d < ${self.bound(E4)}; d++) { sum[d] = fma(vec4f(p), values[j * ${E4} + d], sum[d]); }
     }
     workgroupBarrier();
   }
   if (live) {
     let share = select(0.0, 1.0 / total, total > 0.0);
-    for (var d = 0; d < ${E4}; d++) {
+    for (var d = 0; d < ${self.bound(E4)}; d++) {
       let out = sum[d] * share;
       ${pass.putVector("y", `row * ${E4} + d`, "out")}
     }
@@ -206,8 +211,8 @@ function queryGradient(context: WebGpuKernelContext): WebGpuPass {
   var query: array<vec4f, ${D4}>;
   var sum: array<vec4f, ${D4}>;
   var above_row: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${D4}; d++) { query[d] = q(row * ${D4} + d); }
-  for (var d = 0; d < ${E4}; d++) { above_row[d] = dy(row * ${E4} + d); }
+  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(row * ${D4} + d); }
+  for (var d = 0; d < ${self.bound(E4)}; d++) { above_row[d] = dy(row * ${E4} + d); }
   let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
   for (var m0 = 0; m0 < end; m0 += ${TILE}) {
     ${self.stage("keys", "k", D, "first + m0", B * G * M)}
@@ -215,15 +220,15 @@ function queryGradient(context: WebGpuKernelContext): WebGpuPass {
     workgroupBarrier();
     let count = min(${TILE}, end - m0);
     for (var j = 0; j < count; j++) {
-      ${dotOf("query[d]", `keys[j * ${D4} + d]`, D4)}
-      var gain = vec4f(); for (var d = 0; d < ${E4}; d++) { gain = fma(above_row[d], values[j * ${E4} + d], gain); }
+      ${dotOf("query[d]", `keys[j * ${D4} + d]`, self.bound(D4))}
+      var gain = vec4f(); for (var d = 0; d < ${self.bound(E4)}; d++) { gain = fma(above_row[d], values[j * ${E4} + d], gain); }
       ${pairTerms("at", "m0 + j", "row", pass)} * ${scale};
-      for (var d = 0; d < ${D4}; d++) { sum[d] = fma(vec4f(ds), keys[j * ${D4} + d], sum[d]); }
+      for (var d = 0; d < ${self.bound(D4)}; d++) { sum[d] = fma(vec4f(ds), keys[j * ${D4} + d], sum[d]); }
     }
     workgroupBarrier();
   }
   if (live) {
-    for (var d = 0; d < ${D4}; d++) {
+    for (var d = 0; d < ${self.bound(D4)}; d++) {
       let out = sum[d];
       ${pass.putVector("dq", `row * ${D4} + d`, "out")}
     }
@@ -247,8 +252,8 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
   var value: array<vec4f, ${E4}>;
   var key_sum: array<vec4f, ${D4}>;
   var value_sum: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${D4}; d++) { key[d] = k(row * ${D4} + d); }
-  for (var d = 0; d < ${E4}; d++) { value[d] = v(row * ${E4} + d); }
+  for (var d = 0; d < ${self.bound(D4)}; d++) { key[d] = k(row * ${D4} + d); }
+  for (var d = 0; d < ${self.bound(E4)}; d++) { value[d] = v(row * ${E4} + d); }
   let start = (first_for(batch, block) / ${TILE}) * ${TILE};
   for (var r = 0; r < ${self.int(H / G)}; r++) {
     let head = shared_head * ${self.int(H / G)} + r;
@@ -259,21 +264,21 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
       workgroupBarrier();
       let count = min(${TILE}, ${self.int(N)} - n0);
       for (var j = 0; j < count; j++) {
-      ${dotOf("key[d]", `queries[j * ${D4} + d]`, D4)}
-      var gain = vec4f(); for (var d = 0; d < ${E4}; d++) { gain = fma(above_rows[j * ${E4} + d], value[d], gain); }
+      ${dotOf("key[d]", `queries[j * ${D4} + d]`, self.bound(D4))}
+      var gain = vec4f(); for (var d = 0; d < ${self.bound(E4)}; d++) { gain = fma(above_rows[j * ${E4} + d], value[d], gain); }
       ${pairTerms("n0 + j", "at", "first + n0 + j", pass)} * ${scale};
-      for (var d = 0; d < ${E4}; d++) { value_sum[d] = fma(vec4f(p), above_rows[j * ${E4} + d], value_sum[d]); }
-      for (var d = 0; d < ${D4}; d++) { key_sum[d] = fma(vec4f(ds), queries[j * ${D4} + d], key_sum[d]); }
+      for (var d = 0; d < ${self.bound(E4)}; d++) { value_sum[d] = fma(vec4f(p), above_rows[j * ${E4} + d], value_sum[d]); }
+      for (var d = 0; d < ${self.bound(D4)}; d++) { key_sum[d] = fma(vec4f(ds), queries[j * ${D4} + d], key_sum[d]); }
       }
       workgroupBarrier();
     }
   }
   if (live) {
-    for (var d = 0; d < ${D4}; d++) {
+    for (var d = 0; d < ${self.bound(D4)}; d++) {
       let out = key_sum[d];
       ${pass.putVector("dk", `row * ${D4} + d`, "out")}
     }
-    for (var d = 0; d < ${E4}; d++) {
+    for (var d = 0; d < ${self.bound(E4)}; d++) {
       let out = value_sum[d];
       ${pass.putVector("dv", `row * ${E4} + d`, "out")}
     }
@@ -296,8 +301,8 @@ function biasGradient(context: WebGpuKernelContext): WebGpuPass {
       : `{ let ${name} = ${value};\n${inside}\n}`;
   const pair = `let row = (batch * ${self.int(H)} + head) * ${self.int(N)} + n;
       let other = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)} + m;
-      ${dotOf(`q(row * ${D / 4} + d)`, `k(other * ${D / 4} + d)`, D / 4)}
-      var gain = vec4f(); for (var d = 0; d < ${E / 4}; d++) { gain = fma(dy(row * ${E / 4} + d), v(other * ${E / 4} + d), gain); }
+      ${dotOf(`q(row * ${D / 4} + d)`, `k(other * ${D / 4} + d)`, self.bound(D / 4))}
+      var gain = vec4f(); for (var d = 0; d < ${self.bound(E / 4)}; d++) { gain = fma(dy(row * ${E / 4} + d), v(other * ${E / 4} + d), gain); }
       ${pairTerms("n", "m", "row", pass)};
       sum += ds;`;
   const index = [

@@ -34,7 +34,7 @@ export class Pass {
     if (count === 1) return this.shader.fetch(at, index);
     return this.shader.unpack(
       spec.dtype,
-      this.shader.fetch(at, `(${index}) / ${count}`),
+      this.shader.fetch(at, `(${index}) >> ${Math.log2(count)}u`),
       `((${index}) & ${count - 1})`,
     );
   }

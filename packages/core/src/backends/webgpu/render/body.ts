@@ -68,6 +68,13 @@ export class Body {
     return name;
   }
 
+  /** The same parameter for all lanes. */
+  private once(key: string, make: () => string): string {
+    let text = this.memo.get(key);
+    if (!text) this.memo.set(key, (text = make()));
+    return text;
+  }
+
   /** Where a value with these axes belongs: here, or in the enclosing body. */
   private outside(axes: number): Body | null {
     return this.parent && (axes & this.own) === 0 ? this.parent : null;
@@ -118,14 +125,17 @@ export class Body {
 
   private condition({ index, low, high }: Condition, lane: number): string {
     const at = this.index(index, lane);
-    const shifted = low === 0 ? at : `${at} - ${this.shader.integer(low)}`;
+    const name = `${low}<=${index.key}<${high}`;
+    const shifted = low === 0 ? at : `${at} - ${this.once(`${name} low`, () => this.shader.integer(low))}`;
     // One unsigned comparison tests both ends.
-    return `u32(${shifted}) < u32(${this.shader.integer(high - low)})`;
+    return `u32(${shifted}) < u32(${this.once(`${name} high`, () => this.shader.integer(high - low))})`;
   }
 
   /** The name of a value in one lane. */
   value(expr: Expr, lane = 0): string {
-    if (expr.kind === "constant") return this.shader.literal(expr.value, computeType(expr.dtype));
+    if (expr.kind === "constant") {
+      return this.once(expr.key, () => this.shader.literal(expr.value, computeType(expr.dtype)));
+    }
     if (expr.kind === "stage") return this.stages(expr.stage, lane);
     const reads = axesOf(expr);
     const outside = this.outside(reads);
@@ -146,7 +156,8 @@ export class Body {
     if (expr.kind === "guard") {
       const value = this.value(expr.value, lane);
       const conditions = expr.conditions.map((c) => this.condition(c, lane));
-      return `select(${this.shader.literal(expr.otherwise, type)}, ${value}, ${conditions.join(" && ")})`;
+      const otherwise = this.once(`${expr.key} otherwise`, () => this.shader.literal(expr.otherwise, type));
+      return `select(${otherwise}, ${value}, ${conditions.join(" && ")})`;
     }
     const { op } = expr;
     const args = expr.args.map((arg) => this.value(arg, lane));
@@ -161,10 +172,11 @@ export class Body {
     const { buffer, index, dtype, key } = expr;
     const count = perWord(dtype);
     const packed = count > 1;
+    const shift = Math.log2(count);
     const run = !this.laneAxes && isRun(index, vector);
     if (packed && run) {
       const word = this.bind(`${key}w${Math.floor(lane / count)}`, "u32", () => {
-        const first = `${this.index(index, 0)} / ${count}`;
+        const first = `(${this.index(index, 0)} >> ${shift}u)`;
         return shader.fetch(buffer, lane < count ? first : `${first} + ${Math.floor(lane / count)}`);
       });
       return this.bind(`${key}@${lane}`, wgslType[type], () => shader.unpack(dtype, word, `${lane % count}`));
@@ -172,7 +184,7 @@ export class Body {
     if (packed) {
       return this.bind(`${key}@${lane}`, wgslType[type], () => {
         const at = this.index(index, lane);
-        const word = this.bind(`${key}w@${lane}`, "u32", () => shader.fetch(buffer, `${at} / ${count}`));
+        const word = this.bind(`${key}w@${lane}`, "u32", () => shader.fetch(buffer, `${at} >> ${shift}u`));
         return shader.unpack(dtype, word, `${at} & ${count - 1}`);
       });
     }
@@ -180,7 +192,7 @@ export class Body {
       return this.bind(`${key}@${lane}`, wgslType[type], () => shader.fetch(buffer, this.index(index, lane)));
     }
     const whole = this.bind(`${key}v`, `vec4<${wgslType[type]}>`, () =>
-      shader.fetch(buffer, `${this.index(index, 0)} / 4`),
+      shader.fetch(buffer, `${this.index(index, 0)} >> 2u`),
     );
     return `${whole}.${"xyzw"[lane]}`;
   }
@@ -194,7 +206,7 @@ export class Body {
     const count = perWord(dtype);
     const run = lanes > 1 && (this.laneAxes !== null || isRun(index, vector));
     if (count > 1 && run && access !== "atomic" && lanes % count === 0) {
-      const first = `${this.index(index, 0)} / ${count}`;
+      const first = `(${this.index(index, 0)} >> ${Math.log2(count)}u)`;
       for (let word = 0; word < lanes / count; word++) {
         const bits = Array.from({ length: count }, (_, i) => {
           const one = shader.pack(dtype, values[word * count + i]!);
@@ -206,7 +218,7 @@ export class Body {
     }
     if (access === "vector") {
       const type = wgslType[computeType(dtype)];
-      this.lines.push(shader.put(buffer, `${this.index(index, 0)} / 4`, `vec4<${type}>(${values.join(", ")})`));
+      this.lines.push(shader.put(buffer, `${this.index(index, 0)} >> 2u`, `vec4<${type}>(${values.join(", ")})`));
       return;
     }
     for (let lane = 0; lane < lanes; lane++) {
@@ -218,7 +230,7 @@ export class Body {
         const mask = count === 2 ? "65535u" : "255u";
         text = shader.putBits(
           buffer,
-          `${at} / ${count}`,
+          `${at} >> ${Math.log2(count)}u`,
           `${mask} << (${shift})`,
           `${shader.pack(dtype, values[lane]!)} << (${shift})`,
         );

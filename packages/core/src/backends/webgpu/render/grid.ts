@@ -48,7 +48,11 @@ export function splitPosition(
 export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 export const indent = (lines: readonly string[], by: number): string =>
-  lines.map((line) => `${" ".repeat(by)}${line}`).join("\n");
+  lines
+    .join("\n")
+    .split("\n")
+    .map((line) => (line ? `${" ".repeat(by)}${line}` : line))
+    .join("\n");
 
 /** The least power of two that is not below n. */
 export const powerOfTwo = (n: number): number => 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, n))));
