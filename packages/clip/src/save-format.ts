@@ -1,5 +1,6 @@
 /** The form in which a model is saved: that of the library whose own code can open it. */
 import { VlmError } from "@vlm/core";
+import { clipNormalization } from "@vlm/image";
 import { type Activation, Module } from "@vlm/nn";
 import { activations, type ViTConfig } from "@vlm/vit";
 import { ConfigReader, identityMap, type JsonValue, type KeyMap } from "@vlm/weights";
@@ -165,6 +166,6 @@ function asOpenClip({ image, text, embed }: PlainConfig): Json {
         mlp_ratio: (text.mlpWidth ?? 4 * text.width) / text.width,
       },
     },
-    preprocess_cfg: {},
+    preprocess_cfg: { mean: [...clipNormalization.mean], std: [...clipNormalization.std] },
   };
 }

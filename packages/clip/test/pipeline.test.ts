@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fill, random, tensor } from "@vlm/core";
+import { readTensors } from "@vlm/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parityDevices } from "../../../tools/testing/parity.ts";
 import { CLIP, createCLIP, EmbeddingIndex, loadCLIPModel } from "../src/index.ts";
@@ -133,6 +134,19 @@ describe("saving", () => {
     const [c, d] = [await again.encodeText("a red car"), await clip.encodeText("a red car")];
     expect(await c.sub(d).abs().max().item()).toBe(0);
     expect(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8"))).toMatchObject({ model_type: "clip" });
+  });
+
+  it.each(["hf-clip", "hf-clip-gelu", "hf-siglip"])("writes %s as transformers did, tensor by tensor", async (name) => {
+    const folder = temporary();
+    await (await loadCLIPModel(fixture(name))).save(folder);
+    const [ours, theirs] = [await readTensors(folder), await readTensors(fixture(name))];
+    expect([...ours.keys()].sort()).toEqual([...theirs.keys()].sort());
+    for (const [key, value] of theirs) expect([key, await ours.get(key)!.data()]).toEqual([key, await value.data()]);
+    const json = (at: string) => JSON.parse(readFileSync(path.join(at, "config.json"), "utf8"));
+    const { projection_dim, vision_config, model_type } = json(fixture(name));
+    const { hidden_size, patch_size, hidden_act } = vision_config;
+    const same = { model_type, vision_config: { hidden_size, patch_size, hidden_act } };
+    expect(json(folder)).toMatchObject(projection_dim ? { ...same, projection_dim } : same);
   });
 
   it.each(["hf-siglip", "openclip-rn50", "openclip-vit"])(
