@@ -16,7 +16,8 @@ export type Contender = {
   versions: Record<string, string>;
   /** Threads it really uses, where that can be fewer than asked for. */
   threads?: number;
-  prepare(program: Program, work: Work): Promise<Runnable>;
+  /** `quick`: do not try several forms to find the fastest. */
+  prepare(program: Program, work: Work, options?: { quick?: boolean }): Promise<Runnable>;
   /** Bytes that the library says it holds. */
   memory?(): number;
 };

@@ -12,6 +12,7 @@ async function prepareWith(
   threads: number,
   program: Program,
   work: Work,
+  quick: boolean,
 ): Promise<Runnable> {
   if (work.mode !== "forward") throw new NotOffered("onnxruntime's npm packages have no gradients and no training");
   const feeds = Object.fromEntries(
@@ -29,6 +30,7 @@ async function prepareWith(
     return { session, run };
   };
   let chosen = await open(false);
+  if (quick) return { run: chosen.run, results: async () => [await chosen.run()], dispose: () => {} };
   if (work.kind === "attention" || work.kind === "vit" || work.kind === "clip" || work.kind === "blocks") {
     // Where the operator is missing, the plain form stays.
     const fused = await open(true).catch(() => null);
@@ -58,7 +60,8 @@ export async function openNode(threads: number): Promise<Contender> {
   const runtime = await import("onnxruntime-node");
   return {
     versions: { "onnxruntime-node": "1.30.0" },
-    prepare: (program, work) => prepareWith(runtime as unknown as Runtime, "cpu", threads, program, work),
+    prepare: (program, work, options) =>
+      prepareWith(runtime as unknown as Runtime, "cpu", threads, program, work, options?.quick ?? false),
   };
 }
 
@@ -67,6 +70,7 @@ export async function openWeb(threads: number): Promise<Contender> {
   runtime.env.wasm.numThreads = threads;
   return {
     versions: { "onnxruntime-web": "1.30.0" },
-    prepare: (program, work) => prepareWith(runtime as unknown as Runtime, "wasm", threads, program, work),
+    prepare: (program, work, options) =>
+      prepareWith(runtime as unknown as Runtime, "wasm", threads, program, work, options?.quick ?? false),
   };
 }

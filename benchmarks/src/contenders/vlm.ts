@@ -6,6 +6,7 @@ import {
   compile,
   concat,
   conv2d,
+  enableRelaxedSimd,
   eye,
   grad,
   layerNorm,
@@ -19,7 +20,7 @@ import {
 } from "@vlm/core";
 import { AdamW, Module, Parameter, TransformerBlock } from "@vlm/nn";
 import { ViT } from "@vlm/vit";
-import { enableRelaxedSimd } from "../../../packages/core/src/backends/wasm/index.ts";
+
 import { floatsOf, integersOf, type Spec } from "../work/data.ts";
 import { ADAMW, type Ops, type Program } from "../work/ops.ts";
 import type { ViTWork } from "../work/transformer.ts";

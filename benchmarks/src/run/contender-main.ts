@@ -47,7 +47,7 @@ async function answer(request: Request): Promise<Reply> {
       const parts = [lengths, ...results].map(({ buffer, byteOffset, byteLength }) =>
         Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength),
       );
-      writeFileSync(request.file, Buffer.concat(parts));
+      if (request.file) writeFileSync(request.file, Buffer.concat(parts));
       return { ok: true, firstMs, ...(runnable.kernels !== undefined && { kernels: runnable.kernels }) };
     }
     case "measure": {

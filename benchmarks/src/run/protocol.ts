@@ -3,7 +3,7 @@ import type { Work } from "../work/work.ts";
 
 export type Request =
   | { do: "open"; contender: string; threads: number }
-  /** Make the work ready, run it, and write its results into a file: length and floats of each tensor. */
+  /** Make the work ready, run it, and write its results into a file (unless ""): length and floats of each tensor. */
   | { do: "prepare"; work: Work; file: string }
   /** Call it again and again for this long, at least once. */
   | { do: "measure"; milliseconds: number }

@@ -1,0 +1,34 @@
+/** What a suite gives: comparisons, tables and curves; written as JSON, Markdown and SVG. */
+import type { Comparison, Pace } from "../run/compare.ts";
+import type { Machine } from "../run/machine.ts";
+
+export type Table = { title: string; note?: string; columns: string[]; rows: (string | number | null)[][] };
+export type Curve = {
+  title: string;
+  x: string;
+  y: string;
+  /** Both axes by factors of two. */
+  logarithmic: boolean;
+  series: { name: string; points: [x: number, y: number][] }[];
+};
+export type Findings = {
+  comparisons?: Comparison[];
+  tables?: Table[];
+  curves?: Curve[];
+  versions?: Record<string, Record<string, string>>;
+};
+export type Report = Findings & { suite: string; machine: Machine; seconds: number };
+
+/** Choices of a run that suites share. */
+export type RunOptions = {
+  threads: readonly number[];
+  pace: Pace;
+  /** A second Node that contenders also run on, and a Python with PyTorch. */
+  otherNode: string | null;
+  python: string | null;
+  /** Only cases whose name contains this. */
+  filter: string;
+  log(text: string): void;
+};
+
+export type Suite = { about: string; run(options: RunOptions): Promise<Findings> };

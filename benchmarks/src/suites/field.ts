@@ -1,0 +1,53 @@
+/** Who takes part, and how a list of works is measured. */
+
+import type { Findings, RunOptions } from "../report/report.ts";
+import { type Comparison, Field } from "../run/compare.ts";
+import type { Entry } from "../run/contender-process.ts";
+import { bytesOf, flopsOf, type Work } from "../work/work.ts";
+
+export type Case = { name: string; work: Work };
+
+/** Ours first: everything is shown as a ratio to the first. */
+export function entriesOf({ otherNode, python }: RunOptions): Entry[] {
+  return [
+    { name: "vlm", contender: "vlm" },
+    { name: "vlm, no relaxed SIMD", contender: "vlm-plain" },
+    ...(otherNode ? [{ name: "vlm, other Node", contender: "vlm", node: otherNode }] : []),
+    { name: "onnxruntime-node", contender: "onnxruntime-node" },
+    ...(python ? [{ name: "PyTorch CPU", contender: "torch", python }] : []),
+    { name: "onnxruntime-web", contender: "onnxruntime-web" },
+    { name: "tfjs wasm", contender: "tfjs" },
+    { name: "jax-js wasm", contender: "jax-js", ...(otherNode && { node: otherNode }) },
+  ];
+}
+
+/** Measures every case with every number of threads. */
+export async function measureAll(cases: readonly Case[], options: RunOptions): Promise<Findings> {
+  const comparisons: Comparison[] = [];
+  let versions: Findings["versions"] = {};
+  for (const threads of options.threads) {
+    const field = new Field(entriesOf(options), threads);
+    try {
+      await field.open();
+      versions = { ...versions, ...field.versions };
+      for (const { name, work } of cases.filter((one) => one.name.includes(options.filter))) {
+        const comparison = await field.compare(name, work, options.pace);
+        comparisons.push(comparison);
+        options.log(lineOf(comparison));
+      }
+    } finally {
+      field.close();
+    }
+  }
+  return { comparisons, versions };
+}
+
+function lineOf({ name, threads, work, rows }: Comparison): string {
+  const parts = rows.map(({ contender, time, state, error, gflops }) =>
+    time
+      ? `${contender} ${time.best.toFixed(3)} ms${flopsOf(work) > 0 && gflops ? ` ${gflops.toFixed(1)} GF/s` : ""}`
+      : `${contender} ${state} (${error?.slice(0, 60)})`,
+  );
+  const bytes = bytesOf(work);
+  return `${name}, ${threads} thread(s)${bytes ? `, ${(bytes / 1e6).toFixed(1)} MB` : ""}: ${parts.join(" | ")}`;
+}
