@@ -15,7 +15,7 @@ export {
   valueAndGrad,
 } from "./grad.ts";
 export { defineKernel, type KernelDefinition, type ShaderArray, type ShaderContext } from "./kernel.ts";
-export { Tensor, type TensorMethods } from "./methods.ts";
+export { fill, fromHost, iota, ones, Tensor, type TensorMethods, tensor, zeros } from "./methods.ts";
 export {
   clamp,
   elu,
@@ -60,7 +60,7 @@ export {
   type Padding,
   type PerAxis,
 } from "./ops/conv.ts";
-export { fromHost, type NestedArray, type TensorOptions, tensor } from "./ops/create.ts";
+export type { NestedArray, TensorOptions } from "./ops/create.ts";
 export { type CrossEntropyOptions, crossEntropy } from "./ops/cross-entropy.ts";
 export type { TensorLike } from "./ops/define.ts";
 export { einsum } from "./ops/einsum.ts";
@@ -97,7 +97,6 @@ export { type Combine, type ScatterOptions, scatter, scatterAdd, scatterRows } f
 export { sign } from "./ops/sign.ts";
 export { logSoftmax, logsumexp, softmax } from "./ops/softmax.ts";
 export { argsort, type Sorted, sort, topk } from "./ops/sort.ts";
-export { fill, iota, ones, zeros } from "./ops/source.ts";
 export { sqrt } from "./ops/sqrt.ts";
 export { all, any, argmax, argmin, std, type VarianceOptions, variance } from "./ops/statistics.ts";
 export { embedding, gather, take } from "./ops/take.ts";

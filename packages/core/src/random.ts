@@ -4,6 +4,7 @@
  */
 import { currentPath } from "./context.ts";
 import { VlmError } from "./errors.ts";
+import { Tensor } from "./methods.ts";
 import { bitcast, bitOr, shiftRight } from "./ops/bits.ts";
 import { fromHost } from "./ops/create.ts";
 import { applyElementwise } from "./ops/define.ts";
@@ -16,7 +17,6 @@ import { argmax } from "./ops/statistics.ts";
 import { take } from "./ops/take.ts";
 import { threefryBitsOp, threefryHighOp, threefryLowOp } from "./ops/threefry.ts";
 import { checkShape, type Shape, shown, sizeOf } from "./shape.ts";
-import { Tensor } from "./tensor.ts";
 
 /** A key, u32 [2], from a seed: a whole number from 0 to 2⁵³ − 1. */
 export function key(seed: number): Tensor {

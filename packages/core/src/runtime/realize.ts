@@ -189,6 +189,8 @@ function deviceOf(nodes: readonly Node[]): Device | null {
 /** Computes the tensors, all in one plan. Reading them afterwards does not compute again. */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
   assertNotTracing();
+  // With the device open, its own kernels are planned from the first plan on.
+  if (!activeDevice()) await defaultDevice();
   await submit(tensors.map((tensor) => tensor.node));
 }
 
@@ -199,6 +201,7 @@ export async function read(node: Node): Promise<HostArray> {
   const host = node.attributes.host as HostArray | undefined;
   if (host) return host.slice() as HostArray;
   if (node.size === 0) return hostArray(node.dtype, 0);
+  if (!node.storage && !activeDevice()) await defaultDevice();
   if (!node.storage) submit([node]).catch(() => {});
   const storage = storageOf(node);
   try {
