@@ -59,9 +59,9 @@ export class Shader {
     this.maxBinding = maxBinding;
   }
 
-  /** An integer that varies with shapes, as i32. Small ones are literals: they shape the code. */
+  /** An integer that varies with shapes, as i32. A literal −1 could be an index that the compiler refuses. */
   integer(value: number): string {
-    if (Math.abs(value) <= 1) return `${value}`;
+    if (value === 0 || value === 1) return `${value}`;
     return this.word(value | 0);
   }
 
