@@ -38,7 +38,13 @@ function sendInfo(response, id, folders) {
       .map(String)
       .filter((name) => statSync(path.join(folder, name)).isFile()),
   );
-  const siblings = [...new Set(names)].map((name) => ({ rfilename: name.replaceAll("\\", "/") }));
+  const siblings = [...new Set(names)].map((name) => {
+    const folder = folders.find((candidate) => existsSync(path.join(candidate, name)));
+    const content = readFileSync(path.join(folder, name));
+    // As with `?blobs=true`: what git calls the file, by which a download is checked.
+    const blobId = createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
+    return { rfilename: name.replaceAll("\\", "/"), size: content.length, blobId };
+  });
   response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ id, sha: COMMIT, siblings }));
 }
 
