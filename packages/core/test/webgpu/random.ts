@@ -5,7 +5,7 @@ import { addOp, divOp, maximumOp, minimumOp, mulOp, negOp, subOp } from "../../s
 import { castOp } from "../../src/ops/cast.ts";
 import { eqOp, ltOp, whereOp } from "../../src/ops/compare.ts";
 import { floorOp } from "../../src/ops/rounding.ts";
-import { ops } from "../wasm/random-schedules.ts";
+import { type Case, randomContract as contract, randomLoop as loop, ops } from "../wasm/random-schedules.ts";
 
 const records: Partial<Record<keyof typeof ops, ElementwiseOp["wgsl"]>> = {
   add: addOp.wgsl,
@@ -24,8 +24,23 @@ const records: Partial<Record<keyof typeof ops, ElementwiseOp["wgsl"]>> = {
   twice: ([x]) => `(2.0 * ${x})`,
 };
 
-for (const [name, wgsl] of Object.entries(records)) Object.assign(ops[name as keyof typeof ops], { wgsl });
-const { cast } = ops;
-Object.assign(ops, { cast: (to: DType): ElementwiseOp => ({ ...cast(to), wgsl: castOp.wgsl }) });
+let installed = false;
 
-export { randomContract, randomLoop } from "../wasm/random-schedules.ts";
+/** On first use rather than on import: a bundler drops modules that only act by being imported. */
+function install(): void {
+  if (installed) return;
+  installed = true;
+  for (const [name, wgsl] of Object.entries(records)) Object.assign(ops[name as keyof typeof ops], { wgsl });
+  const { cast } = ops;
+  Object.assign(ops, { cast: (to: DType): ElementwiseOp => ({ ...cast(to), wgsl: castOp.wgsl }) });
+}
+
+export function randomLoop(seed: number): Case {
+  install();
+  return loop(seed);
+}
+
+export function randomContract(seed: number): Case {
+  install();
+  return contract(seed);
+}
