@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { type Check, failed, isPackageSource, type Outcome, passed } from "../lib/check.ts";
 import { type Packed, packAll } from "../lib/pack.ts";
 import { run } from "../lib/run.ts";
-import { cacheFolder } from "../lib/workspace.ts";
-import { bundleEntry, openPage, STRICT_CSP, type TestPage } from "../testing/browser.mjs";
+import { bundleEntry, openPage, STRICT_CSP, serveFolder, type TestPage } from "../testing/browser.mjs";
 import { skipAllowed } from "../testing/gpu.mjs";
 
 /**
@@ -17,19 +17,26 @@ export const check: Check = {
   stage: "late",
   inputs: (file) => isPackageSource(file) || file === "tsup.config.ts",
   async run() {
-    const app = path.join(cacheFolder, "consumer");
     const packed = await packAll();
-    const installed = await install(app, packed);
-    if (!installed.ok) return [installed];
-    const outcomes = [installed, ...(await typeCheck(app, packed)), ...(await runInNode(app, packed))];
-    if (skipAllowed("browser")) return outcomes;
-    return [...outcomes, await runBundled(app, packed), await runUnbundled(app, packed)];
+    // Outside the workspace: what an app did not install must not be found in a folder above it.
+    const app = mkdtempSync(path.join(os.tmpdir(), "vlm-consumer-"));
+    try {
+      return await use(app, packed);
+    } finally {
+      rmSync(app, { recursive: true, force: true });
+    }
   },
 };
 
+async function use(app: string, packed: Packed[]): Promise<Outcome[]> {
+  const installed = await install(app, packed);
+  if (!installed.ok) return [installed];
+  const outcomes = [installed, ...(await typeCheck(app, packed)), ...(await runInNode(app, packed))];
+  if (skipAllowed("browser")) return outcomes;
+  return [...outcomes, await runBundled(app, packed), await runUnbundled(app, packed)];
+}
+
 async function install(app: string, packed: Packed[]): Promise<Outcome> {
-  rmSync(app, { recursive: true, force: true });
-  mkdirSync(app, { recursive: true });
   write(app, "package.json", JSON.stringify({ name: "consumer", private: true, type: "module" }));
   const tarballs = packed.map(({ tarball }) => tarball);
   const flags = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts=false"];
@@ -51,14 +58,26 @@ function entries(packed: Packed[]): string[] {
   );
 }
 
-/** A program in the words of a user; the same in Node and in the browser. */
+/**
+ * A program in the words of a user; the same in Node and in the browser: a gradient on each device. WebGPU in Node is
+ * an optional peer, which this app does not have: there the answer is the code of the error.
+ */
 const PROGRAM = `
 const core = await load("@vlm/core");
-const x = core.tensor([1, 2, 3]);
-const [dx] = core.grad(x.mul(x).sum(), [x]);
-export const answer = JSON.stringify(await dx.array());
+const gradient = async (device) => {
+  await core.useDevice(device);
+  const x = core.tensor([1, 2, 3]);
+  const w = core.tensor([[1, 0, 2], [0, 1, 1], [1, 1, 1]]);
+  const [dx] = core.grad(w.matmul(x.mul(x)).sum(), [x]);
+  return dx.array();
+};
+const answers = {};
+for (const device of ["js", "wasm", "webgpu"]) answers[device] = await gradient(device).catch((error) => error.name);
+export const answer = JSON.stringify(answers);
 `;
-const ANSWER = "[2,4,6]";
+const GRADIENT = [4, 8, 24];
+const ANSWER = { js: GRADIENT, wasm: GRADIENT, webgpu: GRADIENT };
+const ANSWER_IN_NODE = { ...ANSWER, webgpu: "BackendUnavailableError" };
 
 async function typeCheck(app: string, packed: Packed[]): Promise<Outcome[]> {
   const imports = entries(packed).map(
@@ -106,7 +125,7 @@ async function runInNode(app: string, packed: Packed[]): Promise<Outcome[]> {
   const list = JSON.stringify(entries(packed));
   const verify = `
 for (const id of ${list}) if (Object.keys(await load(id)).length === 0) throw new Error(id + " exports nothing");
-if (answer !== ${JSON.stringify(ANSWER)}) throw new Error("the gradient is " + answer);
+if (answer !== ${JSON.stringify(JSON.stringify(ANSWER_IN_NODE))}) throw new Error("the gradients are " + answer);
 process.exit(0);
 `;
   write(app, "run.mjs", `const load = (id) => import(id);\n${PROGRAM}${verify}`);
@@ -143,17 +162,24 @@ async function runBundled(app: string, packed: Packed[]): Promise<Outcome> {
   } catch (error) {
     return failed(name, String(error));
   }
-  return inPage(name, { folder: site });
+  return inPage(name, { folder: site }, true);
 }
 
-/** As a CDN would serve them: plain modules, and an import map for the names. */
+/** As a CDN would serve them: plain modules of another origin, and an import map for the names. */
 async function runUnbundled(app: string, packed: Packed[]): Promise<Outcome> {
+  const cdn = await serveFolder(path.join(app, "node_modules"), { headers: { "Access-Control-Allow-Origin": "*" } });
+  try {
+    return await runFrom(cdn.url, app, packed);
+  } finally {
+    await cdn.close();
+  }
+}
+
+async function runFrom(cdn: string, app: string, packed: Packed[]): Promise<Outcome> {
   const imports = Object.fromEntries(
     packed.flatMap(({ id, manifest }) =>
       Object.entries(manifest.exports ?? {}).flatMap(([key, target]) =>
-        typeof target === "string"
-          ? []
-          : [[path.posix.join(id, key), `/node_modules/${id}/${target.default?.slice(2)}`]],
+        typeof target === "string" ? [] : [[path.posix.join(id, key), `${cdn}${id}/${target.default?.slice(2)}`]],
       ),
     ),
   );
@@ -170,16 +196,17 @@ async function runUnbundled(app: string, packed: Packed[]): Promise<Outcome> {
     `<!doctype html><meta charset="utf-8"><script type="importmap">${map}</script><script type="module" src="/cdn.js"></script>`,
   );
   const digest = createHash("sha256").update(map).digest("base64");
-  const csp = STRICT_CSP.replace("'self'", `'self' 'sha256-${digest}'`);
+  const csp = STRICT_CSP.replace("'self'", `'self' 'sha256-${digest}' ${cdn}`);
   return inPage('unbundled, by <script type="module"> and an import map', { folder: app, csp });
 }
 
-async function inPage(name: string, options: { folder: string; csp?: string }): Promise<Outcome> {
+async function inPage(name: string, options: { folder: string; csp?: string }, threads = false): Promise<Outcome> {
   let page: TestPage | undefined;
   try {
     page = await openPage({ ...options, exportsEntry: true });
     const answer = await page.call("result");
-    if (answer !== ANSWER) return failed(name, `the gradient is ${answer}`);
+    if (answer !== JSON.stringify(ANSWER)) return failed(name, `the gradients are ${answer}`);
+    if (threads && page.page.workers().length === 0) return failed(name, "the wasm device started no worker");
     return page.errors.length === 0 ? passed(name) : failed(name, page.errors.join("\n"));
   } catch (error) {
     return failed(name, [String(error), ...(page?.errors ?? [])].join("\n"));

@@ -28,7 +28,10 @@ function inspect(item: Package): Outcome {
     [JSON.stringify(manifest.files)?.includes('"dist"') === true, 'files should hold "dist"'],
     [!HOOKS.some((hook) => isObject(manifest.scripts) && hook in manifest.scripts), "it has an install script"],
     [typeof manifest.vlm?.budget?.kB === "number", 'no size budget: "vlm": { "budget": { "import": "*", "kB": n } }'],
-    [sourceFirst(manifest), 'each entry of exports begins with "@vlm/source" and has "types" and "default"'],
+    [
+      sourceFirst(manifest),
+      'each entry of exports begins with "@vlm/source" and has "default", of TypeScript "types" too',
+    ],
     [publishedExports(manifest), 'publishConfig.exports should be exports without "@vlm/source"'],
     [corePeer(manifest), '@vlm/core should be a peer (">=0.1.0 <1") and a devDependency, never a dependency'],
     [hasHeading(item), `README.md should begin with # ${manifest.name}`],
@@ -44,7 +47,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function sourceFirst({ exports = {} }: Manifest): boolean {
   return Object.values(exports).every(
     (entry) =>
-      typeof entry === "string" || (Object.keys(entry)[0] === "@vlm/source" && "types" in entry && "default" in entry),
+      typeof entry === "string" ||
+      (Object.keys(entry)[0] === "@vlm/source" &&
+        "default" in entry &&
+        ("types" in entry || entry["@vlm/source"]?.endsWith(".js") === true)),
   );
 }
 

@@ -32,6 +32,11 @@ export type DeviceOptions = {
   relaxed?: boolean;
   /** Greatest memory of the wasm device in bytes; default 4 GiB. */
   maximumBytes?: number;
+  /**
+   * Makes a worker of the wasm device from a copy of `@vlm/core/worker.js`: for pages that load this package from
+   * another origin, and for bundlers that do not follow `new URL(..., import.meta.url)`.
+   */
+  createWorker?: () => Worker;
 };
 
 /**

@@ -83,6 +83,16 @@ function createMemory(shared: boolean, bytes: number): { memory: WebAssembly.Mem
   }
 }
 
+/** A page may not make workers from another origin's file, such as a CDN's: then the device has one thread. */
+function startThreads(start: () => ThreadPool): ThreadPool | null {
+  try {
+    return start();
+  } catch (cause) {
+    console.warn(`@vlm/core: the wasm device runs on one thread: ${cause}; give useDevice a createWorker`);
+    return null;
+  }
+}
+
 class WasmBackend implements Backend {
   readonly name = "wasm";
   readonly maxKernelBuffers = 64;
@@ -108,7 +118,7 @@ class WasmBackend implements Backend {
     this.allocator = new Allocator(memory, RESERVED, maximumPages);
     this.library = library;
     this.threads = threads;
-    this.pool = threads > 1 ? new ThreadPool(threads, memory, library, createWorker) : null;
+    this.pool = threads > 1 ? startThreads(() => new ThreadPool(threads, memory, library, createWorker)) : null;
     this.exports = new WebAssembly.Instance(library.module, { env: { memory } }).exports;
     const scratch = this.allocator.allocate(2 ** 20);
     warm(this.exports, library, scratch);

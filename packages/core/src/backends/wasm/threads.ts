@@ -73,7 +73,7 @@ export function threadCount(asked: number | undefined): number {
 
 /**
  * Starts a worker from this package's `worker.js`, or by `create` (a bundler's way to make a page's worker of that
- * file). In Node it does not keep the process alive.
+ * file). In Node it does not keep the process alive. Throws where a page may not start that file.
  */
 export function startWorker(onError: (reason: string) => void, create?: () => Worker): ThreadWorker {
   const node = builtin<typeof import("node:worker_threads")>("node:worker_threads");
@@ -83,6 +83,9 @@ export function startWorker(onError: (reason: string) => void, create?: () => Wo
     worker.on("message", ({ error }) => onError(error));
     worker.unref();
     return worker;
+  }
+  if (!create && new URL(import.meta.url).origin !== globalThis.origin) {
+    throw new Error("its worker.js is of another origin than the page");
   }
   const worker = create?.() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   worker.onerror = ({ message }) => onError(message);
