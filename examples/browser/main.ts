@@ -1,7 +1,7 @@
 /** The page: what is seen and pressed. Training and searching happen in `worker.ts`. */
 import { Curve } from "./curve.ts";
 import { Drawing } from "./drawing.ts";
-import type { EmojiWords, Found, FromWorker, ToWorker } from "./messages.ts";
+import { COLUMNS, type EmojiWords, type Found, type FromWorker, SIZE, type ToWorker } from "./messages.ts";
 
 const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const settings = new URLSearchParams(location.search);
@@ -37,8 +37,15 @@ function show({ id, found }: { id: number; found: Found[] }): void {
   const items = found.map(({ index, score }) => {
     const item = document.createElement("li");
     const { emoji: sign, caption } = emoji[index]!;
-    item.textContent = id === asked.search ? sign : `${sign} ${caption.split(",")[0]} (${score.toFixed(2)})`;
-    item.title = caption;
+    const drawing = document.createElement("span");
+    drawing.className = "emoji";
+    drawing.setAttribute("role", "img");
+    drawing.setAttribute("aria-label", caption);
+    drawing.title = `${sign} ${caption}`;
+    const [column, row] = [index % COLUMNS, Math.floor(index / COLUMNS)];
+    drawing.style.backgroundPosition = `${-column * SIZE}px ${-row * SIZE}px`;
+    item.append(drawing);
+    if (id === asked.describe) item.append(` ${caption.split(",")[0]} (${score.toFixed(2)})`);
     return item;
   });
   if (id === asked.search) element("hits").replaceChildren(...items);

@@ -7,6 +7,7 @@ import { trainBpe } from "@vlm/tokenizers";
 import { program } from "../lib/program.ts";
 import { captionOf, loadEmoji, splitByBase } from "./emoji.ts";
 import { score, scoreLines, shiftOf } from "./evaluate.ts";
+import { exportInitial } from "./export.ts";
 import { HELP, readOptions, type StartOptions } from "./options.ts";
 import { clock, countLine } from "./progress.ts";
 import { freshModel, PREPROCESSOR, VOCABULARY } from "./recipe.ts";
@@ -30,6 +31,11 @@ async function main(): Promise<void> {
   console.log(`  ${(weightsOf(model) / 1e6).toFixed(2)} million weights, ${tokenizer.vocabSize} tokens\n`);
 
   const clip = new CLIP({ model, tokenizer, preprocessor: PREPROCESSOR });
+  if (options.exportInitial) {
+    const drawings = byId(await loadEmoji("black"));
+    await exportInitial(options.out, clip, { train: seen, heldOut, black: heldOut.map(({ id }) => drawings.get(id)!) });
+    return console.log(`  first weights and data are in ${options.out}\n`);
+  }
   const trained = await trainModel(clip, { seen, heldOut, tokenizer, options });
   if (trained === null) {
     console.log(`\n  Stopped and saved. To go on: npm start -- ${resumeArguments(options)}\n`);
@@ -47,7 +53,7 @@ async function report(trained: CLIP, heldOut: OpenMoji[], { losses, resumedFrom 
   const clip = await CLIP.load(folder);
   const color = await score(clip, heldOut);
   console.log(`\nOn ${heldOut.length} held-out emoji in colour, as learnt, with 95 % intervals:\n${scoreLines(color)}`);
-  const drawings = new Map((await loadEmoji("black", countLine("drawing line art, once"))).map((one) => [one.id, one]));
+  const drawings = byId(await loadEmoji("black", countLine("drawing line art, once")));
   const black = await score(
     clip,
     heldOut.map(({ id }) => drawings.get(id)!),
@@ -73,6 +79,8 @@ async function report(trained: CLIP, heldOut: OpenMoji[], { losses, resumedFrom 
   console.log(`\n  ${page}   scores, pictures, attention maps`);
   console.log(`  ${folder}   CLIP.load("${folder}") opens it, and so does Hugging Face's CLIPModel`);
 }
+
+const byId = (emoji: OpenMoji[]): Map<string, OpenMoji> => new Map(emoji.map((one) => [one.id, one]));
 
 const nameOf = ({ emoji, annotation }: OpenMoji): string => `${emoji} ${annotation}`;
 
