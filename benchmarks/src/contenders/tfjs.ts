@@ -7,6 +7,7 @@ import type { Work } from "../work/work.ts";
 import type { Contender, Runnable } from "./contender.ts";
 
 type Tf = typeof import("@tensorflow/tfjs-core");
+type Wasm = typeof import("@tensorflow/tfjs-backend-wasm");
 type T = import("@tensorflow/tfjs-core").Tensor;
 type Variable = import("@tensorflow/tfjs-core").Variable;
 
@@ -99,6 +100,8 @@ async function prepareWith(tf: Tf, program: Program, work: Work): Promise<Runnab
     };
     return { run, results: async () => [await run()], dispose };
   }
+  // They are kept in a registry that all copies of the library share; the package's types do not name the file.
+  await import("@tensorflow/tfjs-core/dist/register_all_gradients.js" as string);
   if (work.mode === "gradient") {
     const wanted = [...floats("input"), ...floats("weight")];
     const upstream = tensorOf({ name: "upstream", role: "input", shape: tf.tidy(() => program.build(ops, get)).shape });
@@ -153,11 +156,11 @@ async function prepareWith(tf: Tf, program: Program, work: Work): Promise<Runnab
 }
 
 export async function open(threads: number): Promise<Contender> {
-  const tf = await import("@tensorflow/tfjs-core");
-  // Where its gradients are registered; the package's types do not name the file.
-  await import("@tensorflow/tfjs-core/dist/register_all_gradients.js" as string);
-  const { setWasmPaths, setThreadsCount } = await import("@tensorflow/tfjs-backend-wasm");
-  const entry = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
+  // The CommonJS builds: files of the others import without extensions, which Node does not resolve.
+  const require = createRequire(import.meta.url);
+  const tf = require("@tensorflow/tfjs-core") as Tf;
+  const { setWasmPaths, setThreadsCount } = require("@tensorflow/tfjs-backend-wasm") as Wasm;
+  const entry = require.resolve("@tensorflow/tfjs-backend-wasm");
   setWasmPaths(`${path.dirname(entry)}/`);
   setThreadsCount(threads);
   await tf.setBackend("wasm");

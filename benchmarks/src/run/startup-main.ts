@@ -1,12 +1,12 @@
 /** The program of one start: weights are made first, then the clock runs from the import to the first embedding. */
 
 import type { Contender } from "../contenders/contender.ts";
-import { floatsOf } from "../work/data.ts";
+import { floatsOf, made } from "../work/data.ts";
 import { programOf, type Work } from "../work/work.ts";
 
 const [name, work] = JSON.parse(process.argv[2] ?? "[]") as [string, Work];
 const program = programOf(work);
-for (const spec of program.specs) if (!spec.ids) floatsOf(spec);
+for (const spec of program.specs) if (!spec.ids) made.set(spec.name, floatsOf(spec));
 
 const start = performance.now();
 let contender: Contender;

@@ -60,7 +60,7 @@ export const startup: Suite = {
         tables: [
           {
             title: "Import to first embedding of ViT-S/16, milliseconds",
-            note: "A fresh process, code bundled, one thread, weights made by a formula while the clock runs (for everybody). The last column is how long import and opening take.",
+            note: "A fresh process, code bundled, one thread, weights already in memory as typed arrays (for ONNX the time to write the model's bytes counts). The last column is how long import and opening take.",
             columns: ["library", "best", "median", "of that: import and open"],
             rows,
           },
