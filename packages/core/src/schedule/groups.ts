@@ -7,11 +7,18 @@ import type { Program, ProgramNode } from "../graph/program.ts";
 import { symbolic } from "../ir/index-algebra.ts";
 import { axis, flatten, type Linear, unflatten } from "../ir/linear.ts";
 import { sizeOf } from "../shape.ts";
+import { Precedence } from "./precedence.ts";
 
 /** How many multiply-adds may be done again to save storing a value that several kernels need. */
 const CHEAP = 32;
 
 export type Level = "outer" | "inner";
+
+/**
+ * How deep an expression may become, in costs of its ops, before it is stored on the way: renderers walk expressions
+ * recursively, and shader compilers are no better with thousands of nested operations.
+ */
+const DEEPEST = 400;
 
 /** Reductions in one kernel: the wasm renderer tells which a value needs by the bits of half a word. */
 const MAX_REDUCES = 16;
@@ -26,7 +33,7 @@ export type Group = {
   readonly full: readonly number[];
   readonly axes: readonly number[];
   readonly members: Map<number, Level>;
-  /** Groups whose results this one reads. */
+  /** Groups whose results this one reads; added by `Grouping.follow`. */
   readonly after: Set<Group>;
   /** Stored nodes that it reads, for the limit on buffers. */
   readonly bases: Set<number>;
@@ -42,6 +49,17 @@ export class Grouping {
   readonly again = new Map<number, Set<Group>>();
   /** Floating nodes that are stored because a kernel could not bind everything that they are made from. */
   private readonly forced = new Set<number>();
+  /** Those of them that are stored because what they are made of is too deep: each has a kernel of its own. */
+  private readonly deep = new Set<number>();
+  /** Cost of the longest chain of ops below a node, down to a leaf, a reduction, a product or a deep node. */
+  private readonly depths: number[] = [];
+  /** Groups of the nearest placed nodes at or below each node. */
+  private readonly frontiers: ReadonlySet<Group>[] = [];
+  /** What each node is made from elementwise: leaves, products, reductions, results of kernels. */
+  private readonly rootsOf: ReadonlySet<number>[] = [];
+  /** Groups with a reduction over something made from a root. */
+  private readonly reducing = new Map<number, Set<Group>>();
+  private readonly precedence = new Precedence();
   /** What a floating node reads: leaves, placed and forced nodes. */
   private readonly basesOf: Set<number>[] = [];
   /** Nodes that are another node's buffer under another shape. */
@@ -59,8 +77,21 @@ export class Grouping {
       for (const input of node.inputs) this.users[this.resolve(input)]!.push(at);
     });
     program.nodes.forEach((node, at) => {
-      if (node.leaf < 0 && this.resolve(at) === at) this.place(node, at);
+      const same = this.resolve(at);
+      if (same !== at) {
+        this.depths.push(this.depths[same]!);
+        this.basesOf.push(this.basesOf[same]!);
+        this.frontiers.push(this.frontiers[same]!);
+        this.rootsOf.push(this.rootsOf[same]!);
+        return;
+      }
+      this.depths.push(this.depthOf(node));
+      if (node.leaf < 0) this.place(node, at);
       this.basesOf.push(this.limitBases(node, at));
+      if (this.depths[at]! > DEEPEST && !this.groupOf.has(at)) this.cut(at);
+      const group = this.groupOf.get(at);
+      this.frontiers.push(group ? new Set([group]) : this.union(node, this.frontiers));
+      this.rootsOf.push(isPointwise(node) && !this.deep.has(at) ? this.union(node, this.rootsOf) : new Set([at]));
     });
     this.decideStores();
   }
@@ -85,6 +116,44 @@ export class Grouping {
     const shape = this.node(at).shape;
     const position = level === "outer" ? flatten(outer, group.outer) : flatten(full, group.full);
     return unflatten(position, shape);
+  }
+
+  private depthOf(node: ProgramNode): number {
+    if (!isPointwise(node) && (node.leaf >= 0 || node.op.kind !== "take")) return 0;
+    const own = node.op.kind === "elementwise" ? Math.max(1, node.op.cost ?? 1) : 1;
+    return node.inputs.reduce((most, input) => Math.max(most, this.depths[this.resolve(input)]!), 0) + own;
+  }
+
+  private cut(at: number): void {
+    this.deep.add(at);
+    this.forced.add(at);
+    this.depths[at] = 0;
+    this.basesOf[at] = new Set([at]);
+  }
+
+  /** What a node's inputs have, together; their own set where one of them has it all. */
+  private union<T>(node: ProgramNode, of: readonly ReadonlySet<T>[]): ReadonlySet<T> {
+    let whole: ReadonlySet<T> = new Set();
+    for (const input of node.inputs) {
+      const part = of[this.resolve(input)]!;
+      if (part === whole) continue;
+      const [more, less] = part.size > whole.size ? [part, whole] : [whole, part];
+      let joined: Set<T> | null = null;
+      for (const item of less) if (!more.has(item)) (joined ??= new Set(more)).add(item);
+      whole = joined ?? more;
+    }
+    return whole;
+  }
+
+  /** `group` reads what `other` makes. */
+  private follow(group: Group, other: Group): void {
+    group.after.add(other);
+    this.precedence.add(other.id, group.id);
+  }
+
+  /** True when `from` runs after `to`, directly or through others. */
+  private reaches(from: Group, to: Group): boolean {
+    return from === to || this.precedence.has(to.id, from.id);
   }
 
   private place(node: ProgramNode, at: number): void {
@@ -136,7 +205,6 @@ export class Grouping {
 
   /** Bases of a node; inputs with many are stored first, so that no kernel has to bind more than the device can. */
   private limitBases(node: ProgramNode, at: number): Set<number> {
-    if (this.resolve(at) !== at) return this.basesOf[this.resolve(at)]!;
     if (node.leaf >= 0 || this.groupOf.has(at)) return new Set([at]);
     const inputs = node.inputs.map((input) => this.resolve(input));
     const union = (): Set<number> => new Set(inputs.flatMap((input) => [...this.basesOf[input]!]));
@@ -155,55 +223,40 @@ export class Grouping {
     const axes = node.attributes.axes as readonly number[];
     const input = this.resolve(node.inputs[0]!);
     const full = this.node(input).shape;
-    const candidates = this.groups.filter(
-      (group) => group.kind === "loop" && group.axes.length > 0 && same(group.full, full) && same(group.axes, axes),
-    );
-    for (let i = candidates.length - 1; i >= 0; i--) {
-      const group = candidates[i]!;
+    const roots = this.roots(input);
+    // Groups that make part of what is reduced, or walk over the same data anyway.
+    const sharing = new Set<Group>(roots.flatMap((root) => [...(this.reducing.get(root) ?? [])]));
+    const candidates = new Set([...this.frontiers[input]!, ...sharing]);
+    for (const group of [...candidates].sort((a, b) => b.id - a.id)) {
+      if (group.kind !== "loop" || group.axes.length === 0 || !same(group.full, full) || !same(group.axes, axes))
+        continue;
       const reads = this.probe(input, loopIndex(group).full, group);
-      if (!reads || !this.mayRead(group, reads, at)) continue;
-      if (!reads.inside && !this.shareRoots(input, group)) continue;
+      if (!reads || !(reads.inside || sharing.has(group)) || !this.mayRead(group, reads, at)) continue;
+      for (const root of roots) this.noteReducing(root, group);
       this.join(group, at, "outer", reads);
       return;
     }
     const outer = full.filter((_, i) => !axes.includes(i));
-    this.start("loop", at, outer, full, axes);
+    const group = this.start("loop", at, outer, full, axes);
+    for (const root of roots) this.noteReducing(root, group);
   }
 
-  /** Whether a reduction would walk over data that a reduction of the group walks over too. */
-  private shareRoots(at: number, group: Group): boolean {
-    const mine = this.roots(at);
-    for (const member of group.members.keys()) {
-      const node = this.node(member);
-      if (node.op.kind !== "reduce") continue;
-      for (const root of this.roots(this.resolve(node.inputs[0]!))) if (mine.has(root)) return true;
-    }
-    return false;
+  private noteReducing(root: number, group: Group): void {
+    const groups = this.reducing.get(root);
+    if (groups) groups.add(group);
+    else this.reducing.set(root, new Set([group]));
   }
 
   /** The leaves, contractions, reductions and kernels of its own size that a value is made from. */
-  private roots(at: number): Set<number> {
+  private roots(at: number): number[] {
     const size = sizeOf(this.node(at).shape);
-    const found = new Set<number>();
-    const seen = new Set<number>();
-    const visit = (n: number): void => {
-      if (seen.has(n)) return;
-      seen.add(n);
-      const node = this.node(n);
-      const inside = node.leaf < 0 && (node.op.kind === "elementwise" || node.op.kind === "view");
-      if (!inside) {
-        if (sizeOf(node.shape) >= size) found.add(n);
-      } else for (const input of node.inputs) visit(this.resolve(input));
-    };
-    visit(at);
-    return found;
+    return [...this.rootsOf[at]!].filter((root) => sizeOf(this.node(root).shape) >= size);
   }
 
   private placeElementwise(node: ProgramNode, at: number): void {
     const size = sizeOf(node.shape);
-    if (size === 0) return;
-    const candidates = new Set<Group>();
-    for (const input of node.inputs) this.frontier(this.resolve(input), candidates);
+    if (size === 0 || this.depths[at]! > DEEPEST) return;
+    const candidates = this.union(node, this.frontiers);
     for (const group of [...candidates].sort((a, b) => b.id - a.id)) {
       if (group.kind === "custom") continue;
       for (const level of ["inner", "outer"] as const) {
@@ -216,15 +269,6 @@ export class Grouping {
         return;
       }
     }
-  }
-
-  /** Groups of the nearest placed nodes below a floating one. */
-  private frontier(at: number, found: Set<Group>, seen = new Set<number>()): void {
-    if (seen.has(at)) return;
-    seen.add(at);
-    const group = this.groupOf.get(at);
-    if (group) found.add(group);
-    else for (const input of this.node(at).inputs) this.frontier(this.resolve(input), found, seen);
   }
 
   /**
@@ -272,16 +316,12 @@ export class Grouping {
   }
 
   private readsOf(at: number, reads: Reads): void {
-    const groups = new Set<Group>();
-    this.frontier(at, groups);
-    for (const group of groups) reads.groups.add(group);
+    for (const group of this.frontiers[at]!) reads.groups.add(group);
     reads.bases.add(at);
   }
 
   private touches(at: number, group: Group): boolean {
-    const groups = new Set<Group>();
-    this.frontier(at, groups);
-    return groups.has(group);
+    return this.frontiers[at]!.has(group);
   }
 
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
@@ -291,7 +331,7 @@ export class Grouping {
     if (bases.size + stores + 1 > this.maxBuffers) return false;
     const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
     if (reduces >= MAX_REDUCES) return false;
-    return [...reads.groups].every((other) => other === group || !reaches(other, group));
+    return [...reads.groups].every((other) => other === group || !this.reaches(other, group));
   }
 
   /** Whether something outside the group (which `joining` is about to join) may want a member's value. */
@@ -302,28 +342,20 @@ export class Grouping {
       const node = this.node(user);
       // (Users of an op that only names the value again are counted as the value's own.)
       if (this.resolve(user) !== user) return false;
-      return node.op.kind === "view" ? this.mayBeStored(user, group, joining) : true;
+      return node.op.kind === "view" && !this.deep.has(user) ? this.mayBeStored(user, group, joining) : true;
     });
   }
 
   private join(group: Group, at: number, level: Level, reads: Reads): void {
     group.members.set(at, level);
     this.groupOf.set(at, group);
-    for (const other of reads.groups) if (other !== group) group.after.add(other);
+    for (const other of reads.groups) if (other !== group) this.follow(group, other);
     for (const base of reads.bases) group.bases.add(base);
   }
 
   private noteReads(group: Group, at: number): void {
-    const groups = new Set<Group>();
-    this.frontier(at, groups);
-    for (const other of groups) if (other !== group) group.after.add(other);
-    const visit = (n: number, seen: Set<number>): void => {
-      if (seen.has(n)) return;
-      seen.add(n);
-      if (this.groupOf.has(n) || this.node(n).leaf >= 0) group.bases.add(n);
-      else for (const input of this.node(n).inputs) visit(this.resolve(input), seen);
-    };
-    visit(at, new Set());
+    for (const other of this.frontiers[at]!) if (other !== group) this.follow(group, other);
+    for (const base of this.basesOf[at]!) group.bases.add(base);
   }
 
   /** From users to inputs: which values are stored, and which are computed again in every kernel that reads them. */
@@ -410,7 +442,7 @@ export class Grouping {
   /** A group to compute and store a floating node in: one that reads it at its own index anyway, or a new one. */
   private home(at: number, readers: ReadonlySet<Group>): Group {
     const size = sizeOf(this.node(at).shape);
-    for (const group of readers) {
+    for (const group of this.deep.has(at) ? [] : readers) {
       if (group.kind !== "loop") continue;
       for (const level of ["inner", "outer"] as const) {
         if (level === "inner" && group.axes.length === 0) continue;
@@ -418,11 +450,11 @@ export class Grouping {
         if (!this.readsAtOwnIndex(group, at, level)) continue;
         const others = [...readers].filter((other) => other !== group);
         if (
-          others.some((other) => reaches(group, other)) ||
+          others.some((other) => this.reaches(group, other)) ||
           group.bases.size + group.members.size + 2 > this.maxBuffers
         )
           continue;
-        for (const other of others) other.after.add(group);
+        for (const other of others) this.follow(other, group);
         group.members.set(at, level);
         this.groupOf.set(at, group);
         return group;
@@ -432,8 +464,8 @@ export class Grouping {
     const group = this.start("loop", at, shape, shape, []);
     const again = new Set<Group>();
     for (const reader of readers) {
-      if (reaches(group, reader)) again.add(reader);
-      else reader.after.add(group);
+      if (this.reaches(group, reader)) again.add(reader);
+      else this.follow(reader, group);
     }
     if (again.size > 0) this.again.set(at, again);
     return group;
@@ -448,6 +480,8 @@ export class Grouping {
     let found = false;
     const seen = new Set<string>();
     const visit = (n: number, where: readonly Linear[]): void => {
+      // Inputs come before what is made from them.
+      if (n < at) return;
       const key = where.map((part) => part.key).join(" ");
       if (n === at) {
         found = true;
@@ -472,12 +506,18 @@ export class Grouping {
   }
 
   /** Whether a value uses another one, directly or through values that are computed on the way. */
-  private isMadeFrom(value: number, source: number, seen = new Set<number>()): boolean {
-    if (value === source) return true;
-    if (seen.has(value)) return false;
-    seen.add(value);
-    const node = this.node(value);
-    return node.leaf < 0 && node.inputs.some((input) => this.isMadeFrom(this.resolve(input), source, seen));
+  private isMadeFrom(value: number, source: number): boolean {
+    const seen = new Set<number>();
+    const stack = [value];
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      if (at === source) return true;
+      // Inputs come before what is made from them.
+      if (at < source || seen.has(at)) continue;
+      seen.add(at);
+      const node = this.node(at);
+      if (node.leaf < 0) for (const input of node.inputs) stack.push(this.resolve(input));
+    }
+    return false;
   }
 
   private visitInputs(
@@ -503,7 +543,7 @@ export class Grouping {
     if (seen.has(at)) return 0;
     seen.add(at);
     const node = this.node(at);
-    if (node.leaf >= 0 || this.groupOf.has(at)) return 0;
+    if (node.leaf >= 0 || this.groupOf.has(at) || this.forced.has(at)) return 0;
     const own = node.op.kind === "elementwise" ? (node.op.cost ?? 1) : node.op.kind === "take" ? 1 : 0;
     return node.inputs.reduce((sum, input) => sum + this.cost(this.resolve(input), seen), own);
   }
@@ -524,7 +564,8 @@ export class Grouping {
       seen.add(n);
       const node = this.node(n);
       const small = sizeOf(node.shape) * 8 <= size;
-      if (node.leaf >= 0 || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group))) {
+      const made = this.forced.has(n) || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group));
+      if (node.leaf >= 0 || made) {
         if (!small) large++;
         return;
       }
@@ -544,10 +585,10 @@ export class Grouping {
   private isReadOutside(at: number, group: Group): boolean {
     return this.users[at]!.some((user) => {
       const node = this.node(user);
-      if (this.resolve(user) !== user || node.op.kind === "view")
+      if (this.resolve(user) !== user || (node.op.kind === "view" && !this.deep.has(user)))
         return this.isReadOutside(this.resolve(user), group) || this.isOutput.has(user);
       const owner = this.groupOf.get(user);
-      return owner !== undefined && owner !== group;
+      return this.deep.has(user) || (owner !== undefined && owner !== group);
     });
   }
 }
@@ -566,15 +607,6 @@ export function loopIndex(group: Group): { outer: Linear[]; full: Linear[] } {
 const same = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i]);
 
-/** True when `from` runs after `to`, directly or through others. */
-function reaches(from: Group, to: Group): boolean {
-  const seen = new Set<Group>();
-  const stack = [from];
-  for (let group = stack.pop(); group; group = stack.pop()) {
-    if (group === to) return true;
-    if (seen.has(group)) continue;
-    seen.add(group);
-    stack.push(...group.after);
-  }
-  return false;
-}
+/** Whether each element is made from single elements of the inputs. */
+const isPointwise = (node: ProgramNode): boolean =>
+  node.leaf < 0 && (node.op.kind === "elementwise" || node.op.kind === "view");

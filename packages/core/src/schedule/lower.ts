@@ -91,13 +91,24 @@ class Lowering {
     const done = new Set<Group>();
     const result: Group[] = [];
     const used = this.grouping.groups.filter((group) => this.storesOf(group).length > 0);
-    const visit = (group: Group): void => {
+    // Explicit stacks of what is still to visit: chains of kernels are deeper than the call stack.
+    const stack: { group: Group; before: Group[] }[] = [];
+    const enter = (group: Group): void => {
       if (done.has(group)) return;
       done.add(group);
-      for (const before of [...group.after].sort((a, b) => a.anchor - b.anchor)) visit(before);
-      result.push(group);
+      stack.push({ group, before: [...group.after].sort((a, b) => b.anchor - a.anchor) });
     };
-    for (const group of [...used].sort((a, b) => last(a) - last(b))) visit(group);
+    for (const group of [...used].sort((a, b) => last(a) - last(b))) {
+      enter(group);
+      for (let top = stack.at(-1); top; top = stack.at(-1)) {
+        const before = top.before.pop();
+        if (before) enter(before);
+        else {
+          result.push(top.group);
+          stack.pop();
+        }
+      }
+    }
     return result.filter((group) => this.storesOf(group).length > 0);
   }
 
@@ -135,7 +146,7 @@ class Lowering {
       if (at !== undefined) return operand(at);
       // Nobody reads this output; the kernel still writes it.
       this.buffers.push({ dtype: spec.dtype, size: sizeOf(spec.shape), role: "temporary", position: -1 });
-      return { buffer: this.buffers.length - 1, ...spec };
+      return { buffer: this.buffers.length - 1, shape: spec.shape, dtype: spec.dtype };
     });
     this.kernels.push({
       kind: "custom",

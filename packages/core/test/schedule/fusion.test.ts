@@ -201,6 +201,36 @@ describe("the same numbers as the reference device", () => {
     });
   });
 
+  it("in chains deeper than the call stack", async () => {
+    const repeat = (x: Tensor, times: number, step: (x: Tensor) => Tensor): Tensor => {
+      for (let i = 0; i < times; i++) x = step(x);
+      return x;
+    };
+    const x = numbers([2, 3]);
+    await agree(() => [repeat(x, 5000, (y) => y.mul(0.999).add(0.001))], 1e-4);
+    await agree(() => [repeat(x, 2000, (y) => y.transpose())]);
+    await agree(
+      () => [
+        repeat(x.sum(1), 2000, (y) => y.mul(0.999))
+          .add(x.sum(1))
+          .sum(),
+      ],
+      1e-4,
+    );
+    await agree(() => [...grad(repeat(x, 2000, (y) => y.mul(0.999)).sum(), [x])], 1e-4);
+    await agree(() => [repeat(x, 1500, (y) => y.maximum(y.flip([1]).mul(0.5)))]);
+    await agree(() => [
+      repeat(numbers([2, 2]).abs(), 3000, (y) =>
+        y.matmul(
+          tensor([
+            [0.5, 0.5],
+            [0.5, 0.5],
+          ]),
+        ),
+      ),
+    ]);
+  });
+
   it("with few buffers per kernel", async () => {
     device = interpreterDevice(5);
     await useDevice(device);
