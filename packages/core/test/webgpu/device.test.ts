@@ -6,9 +6,10 @@ import { bfloatToNumber, type DType, type HostArray, halfToNumber, hostArray } f
 import type { Schedule } from "../../src/ir/kernel.ts";
 import { scale } from "../../src/ir/linear.ts";
 import type { KernelOp } from "../../src/op.ts";
+import { addOp } from "../../src/ops/arithmetic.ts";
 import { difference, expected, inputsOf, runOn } from "../wasm/compare.ts";
 import { faultyDevice } from "./faulty-device.ts";
-import { chain, input, map, output, product, scaled, sums } from "./schedules.ts";
+import { chain, input, map, output, product, scaled, sums, temporary } from "./schedules.ts";
 
 let backend: WebGpuBackend;
 beforeAll(async () => {
@@ -114,6 +115,19 @@ describe("plans", () => {
     await same(backend, scaled(1004, 3));
     await same(backend, product(44, 28, 44));
     expect(backend.pipelines).toBe(pipelines);
+  });
+
+  it("the same kernel on other buffers is the same pipeline", async () => {
+    const double = (from: number, to: number) =>
+      map(50, to, (build, index) =>
+        build.apply(addOp, [build.load(from, index, "f32"), build.constant(0.5, "f32")], "f32"),
+      );
+    const { pipelines } = backend;
+    await same(backend, {
+      buffers: [input(0, 50), output(0, 50), temporary(50), temporary(50)],
+      kernels: [double(0, 3), double(3, 2), double(2, 1)],
+    });
+    expect(backend.pipelines).toBe(pipelines + 1);
   });
 
   it("an output may take the memory of an input", async () => {

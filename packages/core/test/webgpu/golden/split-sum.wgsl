@@ -1,6 +1,6 @@
 // workgroups 64 × 1 × 1, parameters 16384 1048576 0 0
 @group(0) @binding(0) var<storage, read> b0_0: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> b2_0: array<f32>;
+@group(0) @binding(1) var<storage, read_write> b1_0: array<f32>;
 @group(0) @binding(2) var<uniform> P: array<vec4<i32>, 1>;
 var<workgroup> shared_f32: array<f32, 256>;
 @compute @workgroup_size(256)
@@ -50,13 +50,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let s0: f32 = shared_f32[r * 256u];
   workgroupBarrier();
   if (live && t == 0u) {
-    b2_0[i32(part * u32(1) + row)] = s0;
+    b1_0[i32(part * u32(1) + row)] = s0;
   }
 }
 
 // workgroups 1 × 1 × 1, parameters 64 0 0 0
-@group(0) @binding(0) var<storage, read_write> b1_0: array<f32>;
-@group(0) @binding(1) var<storage, read> b2_0: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> b0_0: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> b1_0: array<f32>;
 @group(0) @binding(2) var<uniform> P: array<vec4<i32>, 1>;
 var<workgroup> shared_f32: array<f32, 64>;
 @compute @workgroup_size(64)
@@ -75,7 +75,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     let u = u32(i) / 4u;
     let v1 = i32(u) * 4;
     let ix0: i32 = v1;
-    let ix1: vec4<f32> = b2_0[ix0 >> 2u];
+    let ix1: vec4<f32> = b0_0[ix0 >> 2u];
     a0_0 = (a0_0 + ix1.x);
     a0_1 = (a0_1 + ix1.y);
     a0_2 = (a0_2 + ix1.z);

@@ -59,7 +59,7 @@ export class AccessMap {
   }
 
   declare(shader: Shader): void {
-    for (const [buffer, { access, write }] of [...this.found].sort(([a], [b]) => a - b)) {
+    for (const [buffer, { access, write }] of this.found) {
       const { dtype, size } = this.buffers[buffer]!;
       shader.declare(buffer, { dtype, bytes: Math.ceil(size / perWord(dtype)) * 4, access, write });
     }

@@ -100,7 +100,8 @@ export class Shader {
 
   declare(buffer: number, declaration: Declaration): void {
     const parts = Math.max(1, Math.ceil(declaration.bytes / this.maxBinding));
-    this.declared.set(buffer, { name: `b${buffer}`, parts, ...declaration });
+    // Named by order, not by the plan's numbers: the same kernel on other buffers is the same text.
+    this.declared.set(buffer, { name: `b${this.declared.size}`, parts, ...declaration });
     for (let part = 0; part < parts; part++) this.order.push({ buffer, part, write: declaration.write });
   }
 
