@@ -5,7 +5,7 @@ import { snapshotContext } from "./context.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { callKernel, kernelOutputs } from "./graph/kernel.ts";
-import type { Node } from "./graph/node.ts";
+import { newestNode, type Node } from "./graph/node.ts";
 import { referenceOutputs } from "./graph/program.ts";
 import type { ElementwiseOp, KernelOp } from "./op.ts";
 import { applyElementwise } from "./ops/define.ts";
@@ -230,8 +230,9 @@ export function customGradient(
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor): (...inputs: Tensor[]) => Tensor {
   return (...inputs) => {
     const replay = snapshotContext();
+    const before = newestNode();
     const value = fn(...inputs);
-    const captured = frontier(value.node, new Set(inputs.map((x) => x.node))).map((node) => new Tensor(node));
+    const captured = captures(value.node, new Set(inputs.map((x) => x.node)), before).map((node) => new Tensor(node));
     const op: KernelOp = {
       kind: "kernel",
       name: "checkpoint",
@@ -247,13 +248,19 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor): (...inputs: Ten
   };
 }
 
-/** Nodes that `root` uses but that do not depend on `inputs`: what a function captured from outside. */
-function frontier(root: Node, inputs: ReadonlySet<Node>): Node[] {
-  const { onPath } = dependents([root], inputs);
+/**
+ * What a function captured from outside: the nodes older than its call (or leaves: parameters that it reads) that its
+ * result is made from. What it made itself from them is made anew when it runs again.
+ */
+function captures(root: Node, inputs: ReadonlySet<Node>, before: number): Node[] {
   const found = new Set<Node>();
-  for (const node of onPath) {
-    if (inputs.has(node)) continue;
-    for (const input of node.inputs) if (!onPath.has(input)) found.add(input);
+  const seen = new Set<Node>();
+  const stack = [root];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node) || inputs.has(node)) continue;
+    seen.add(node);
+    if (node.id <= before || node.op.kind === "data") found.add(node);
+    else stack.push(...node.inputs);
   }
   return [...found];
 }

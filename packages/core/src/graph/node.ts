@@ -14,6 +14,9 @@ export type Storage = {
 
 let count = 0;
 
+/** The id of the newest node: nodes made from now on have greater ones. */
+export const newestNode = (): number => count;
+
 /** One value in the lazy graph. Immutable but for `storage`, which appears when it is realised. */
 export class Node {
   readonly id: number = ++count;

@@ -72,6 +72,15 @@ describe("gradients", () => {
     expect(await dx!.item()).toBe(12);
     expect(await dw!.item()).toBe(4);
   });
+
+  it("reaches what a checkpointed function makes from what it captured", async () => {
+    const w = tensor([[1, 2]]);
+    const x = tensor([[3, 4]]);
+    const f = checkpoint((a) => a.matmul(w.mul(2).transpose()));
+    const [dx, dw] = grad(f(x).sum(), [x, w]);
+    expect(await dx.array()).toEqual([[2, 4]]);
+    expect(await dw.array()).toEqual([[6, 8]]);
+  });
 });
 
 describe("cells", () => {
