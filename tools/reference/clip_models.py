@@ -240,7 +240,7 @@ def openclip(name, seed, config, siglip=False):
 if __name__ == "__main__":
     torch.manual_seed(0)
     hf_clip("hf-clip", 1, "quick_gelu", 2, 32, 24, 16, 32, 8)
-    hf_clip("hf-clip-gelu", 2, "gelu", 49, 24, 32, 20, 30, 6)
+    hf_clip("hf-clip-gelu", 2, "gelu", 49, 16, 16, 20, 30, 6)
     hf_siglip("hf-siglip", 3)
     hf_vit("hf-vit", 4)
     hf_vit_alone("hf-vit-alone", 10)
@@ -249,11 +249,11 @@ if __name__ == "__main__":
     timm_vit("timm-vit-mean", 6, global_pool="avg", class_token=False, fc_norm=True)
     timm_vit("timm-vit-map", 7, global_pool="map", class_token=False)
     openclip("openclip-vit", 8, {"embed_dim": 16, "quick_gelu": True,
-             "vision_cfg": {"image_size": 24, "layers": 2, "width": 32, "head_width": 8, "patch_size": 6},
-             "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 24, "heads": 3, "layers": 2}})
-    openclip("openclip-rn50", 9, {"embed_dim": 16, "quick_gelu": True,
-             "vision_cfg": {"image_size": 64, "layers": [2, 1, 1, 1], "width": 4, "head_width": 16, "patch_size": None},
+             "vision_cfg": {"image_size": 24, "layers": 2, "width": 24, "head_width": 8, "patch_size": 6},
              "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 24, "heads": 3, "layers": 1}})
+    openclip("openclip-rn50", 9, {"embed_dim": 16, "quick_gelu": True,
+             "vision_cfg": {"image_size": 64, "layers": [2, 1, 1, 1], "width": 2, "head_width": 16, "patch_size": None},
+             "text_cfg": {"context_length": 10, "vocab_size": 40, "width": 12, "heads": 3, "layers": 1}})
     # SigLIP in OpenCLIP's form has a trunk of timm; this one is narrower than any that timm has a name for.
     openclip("openclip-siglip", 12, {"embed_dim": 24, "init_logit_bias": -10, "custom_text": True,
              "vision_cfg": {"image_size": 16, "timm_model_name": "vit_narrow_patch8_siglip", "timm_model_pretrained": False,

@@ -13,7 +13,7 @@ import {
   resNetConfigFromOpenClip,
 } from "../src/index.ts";
 
-const tiny: ResNetConfig = { imageSize: 64, width: 4, layers: [2, 1, 1, 1], embed: 16, heads: 8 };
+const tiny: ResNetConfig = { imageSize: 64, width: 2, layers: [2, 1, 1, 1], embed: 16, heads: 4 };
 const fixture = new URL("../../clip/test/fixtures/openclip-rn50", import.meta.url).pathname;
 
 describe("presets", () => {

@@ -97,7 +97,7 @@ describe("checkpoints", () => {
       const [tower, values] = [await loadViT(whole), await readExpected(whole)];
       const out = values("pixels").pipe(tower);
       if (name !== "openclip-vit") expect(await relativeError(out, values("image.pooled"))).toBeLessThan(1e-5);
-      expect(out.shape).toEqual([3, name === "hf-siglip" ? 24 : 32]);
+      expect(out.shape).toEqual([3, name === "hf-clip" ? 32 : 24]);
     }
   });
 
