@@ -7,6 +7,10 @@ const element = <T extends HTMLElement>(id: string): T => document.getElementByI
 const settings = new URLSearchParams(location.search);
 const emoji = (await (await fetch(new URL("emoji.json", document.baseURI))).json()) as EmojiWords[];
 
+// Kept in memory, so that nothing is fetched after the page has loaded.
+const sheet = URL.createObjectURL(await (await fetch(new URL("emoji.png", document.baseURI))).blob());
+document.documentElement.style.setProperty("--sheet", `url("${sheet}")`);
+
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const tell = (message: ToWorker): void => worker.postMessage(message);
 const curve = new Curve(element<HTMLCanvasElement>("curve"));
@@ -101,7 +105,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => curv
 
 tell({
   kind: "start",
-  sheet: new URL("emoji.png", document.baseURI).href,
+  sheet,
   words: new URL("emoji.json", document.baseURI).href,
   device: (settings.get("device") ?? "best") as "webgpu" | "wasm" | "best",
   steps: Number(settings.get("steps") ?? 1500),

@@ -85,7 +85,11 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
         await page.emulateMedia({ colorScheme });
         colors.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
         const shots = process.env.VLM_SCREENSHOTS;
-        if (shots && webgpu) await page.screenshot({ path: path.join(shots, `${colorScheme}.png`), fullPage: true });
+        if (shots)
+          await page.screenshot({
+            path: path.join(shots, `${colorScheme}-${webgpu ? "webgpu" : "wasm"}.png`),
+            fullPage: true,
+          });
       }
       expect(colors[0]).not.toBe(colors[1]);
     });
@@ -98,7 +102,8 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
     await page.setInputFiles("#file", { name: "red.png", mimeType: "image/png", buffer: await red() });
     await page.waitForFunction(() => /%.*%/.test(document.querySelector("output")!.value), null, { timeout: 60_000 });
     expect(await page.textContent("#answer")).toMatch(/a (red|blue) picture: \d+\.\d %, a (red|blue) picture/);
-    expect(errors).toEqual([]);
+    // Files that a model may have or not are asked for; a browser notes each absent one.
+    expect(errors.filter((error) => !error.includes("404"))).toEqual([]);
     await close();
   });
 
