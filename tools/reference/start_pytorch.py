@@ -183,6 +183,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--compare", type=Path)
     args = parser.parse_args()
+    ours = [loss for _, loss in json.loads(args.compare.read_text())][:50] if args.compare else None
     run = Run(args.folder, args.seed)
     # Ours decays what has two axes or more; the class token has three there, and one here.
     decays = lambda name, p: p.ndim >= 2 or name.endswith("class_embedding")
@@ -206,8 +207,7 @@ def main():
         optimizer.step()
         losses.append(loss.item())
     result = {"seed": args.seed, "seconds": time.time() - started, "losses": losses}
-    if args.compare:
-        ours = [loss for _, loss in json.loads(args.compare.read_text())][:50]
+    if ours:
         result["largest difference of the first losses"] = max(abs(a - b) for a, b in zip(ours, losses))
         result["losses compared"] = min(len(ours), len(losses))
     result["colour"], result["line art"] = run.scores("heldOut"), run.scores("black")
