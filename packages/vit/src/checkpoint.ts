@@ -184,8 +184,7 @@ export const openClipVision: ViTFormat = {
     const pool = vision.choice("pool_type", { tok: "class", avg: "mean" } as const, "tok");
     const afterPool = pool === "class" || vision.flag("final_ln_after_pool", false);
     return {
-      imageSize: imageSize(vision, "image_size", 224),
-      patchSize: vision.size("patch_size", 16),
+      ...wholePatches(imageSize(vision, "image_size", 224), vision.size("patch_size", 16)),
       width,
       depth: vision.size("layers", 12),
       heads: headsOf(vision, "head_width", width),
@@ -231,12 +230,14 @@ export const timmViT: ViTFormat = {
     return {
       imageSize: imageSize(args, "img_size", named.imageSize),
       patchSize: args.size("patch_size", named.patchSize),
+      channels: args.size("in_chans", 3, { max: 1000 }),
       width,
       depth: args.size("depth", named.depth),
       heads: args.size("num_heads", named.heads),
       mlpWidth: args.has("mlp_ratio") ? Math.floor(width * args.number("mlp_ratio")) : (named.mlpWidth ?? 4 * width),
       activation: args.choice("act_layer", activations, named.activation),
-      eps: preNorm ? 1e-5 : 1e-6,
+      // Only the architectures of CLIP ask for PyTorch's ε; pre_norm by itself does not.
+      eps: named.preNorm ? 1e-5 : 1e-6,
       pool,
       classToken: args.flag("class_token", named.classToken),
       preNorm,
@@ -278,8 +279,7 @@ function transformerFields(
 ): Omit<ViTConfig, "imageSize"> & { imageSize: ViTConfig["imageSize"] } {
   const width = json.size("hidden_size", 768);
   return {
-    imageSize: imageSize(json, "image_size", 224),
-    patchSize: json.size("patch_size", defaults.patchSize ?? 16),
+    ...wholePatches(imageSize(json, "image_size", 224), json.size("patch_size", defaults.patchSize ?? 16)),
     width,
     depth: json.size("num_hidden_layers", 12, { max: 1000 }),
     heads: checkedHeads(json, "num_attention_heads", json.size("num_attention_heads", 12), width),
@@ -288,6 +288,15 @@ function transformerFields(
     activation: json.choice("hidden_act", activations, defaults.activation),
     eps: json.number("layer_norm_eps", defaults.eps),
   };
+}
+
+/** What a checkpoint's own images leave over beside their patches is not read, as by the convolution of the reference. */
+function wholePatches(
+  size: ViTConfig["imageSize"],
+  patchSize: number,
+): Pick<ViTConfig, "imageSize" | "patchSize" | "remainder"> {
+  const isWhole = [size].flat().every((length) => (length as number) % patchSize === 0);
+  return { imageSize: size, patchSize, ...(!isWhole && { remainder: "crop" as const }) };
 }
 
 function imageSize(json: ConfigReader, name: string, fallback: ViTConfig["imageSize"]): ViTConfig["imageSize"] {
