@@ -94,19 +94,10 @@ export const scatterOp: KernelOp = {
     }
     if (combine === "set") {
       const count = ids!.shape[0]!;
-      const last = lastHit(
-        iota(rows)
-          .reshape([rows, 1])
-          .eq(ids!.reshape([1, count])),
-      );
-      const wins = bitAnd(
-        inside,
-        last
-          .take(ids!.clamp(0, rows - 1))
-          .eq(iota(count))
-          .reshape([-1, 1]),
-      );
-      return [null, wins.where(rowsOf(dy!), 0), base ? last.lt(0).reshape([rows, 1]).where(dy!, 0) : null];
+      const order = iota(count).reshape([count, 1]);
+      const last = scatterRows(fill(-1, [rows, 1], "i32"), ids!, order, { combine: "max" });
+      const wins = bitAnd(inside, last.take(ids!.clamp(0, Math.max(0, rows - 1))).eq(order));
+      return [null, wins.where(rowsOf(dy!), 0), base ? last.lt(0).where(dy!, 0) : null];
     }
     // Equal extrema share the gradient evenly.
     const chosen = bitAnd(inside, updates!.eq(rowsOf(y!))).cast(dy!.dtype);

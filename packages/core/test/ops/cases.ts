@@ -223,6 +223,16 @@ export const CASES: readonly OpCase[] = [
     }),
   ),
   {
+    name: "scatterRows of nothing",
+    inputs: [f(3, 2), f(0, 2), ints([], 0)],
+    fn: (x, u, i) => vlm.scatterRows(x!, i!, u!, { combine: "set" }),
+  },
+  {
+    name: "sort of nothing",
+    inputs: [f(0, 3)],
+    fn: (x) => vlm.sort(x!).values,
+  },
+  {
     name: "scatterRows without base",
     inputs: [f(4, 3), ints([1, 3, 1, -1])],
     fn: (u, i) => vlm.scatterRows(null, i!, u!, { rows: 5 }),
