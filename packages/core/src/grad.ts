@@ -5,7 +5,7 @@ import { snapshotContext } from "./context.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { callKernel, kernelOutputs } from "./graph/kernel.ts";
-import { newestNode, type Node } from "./graph/node.ts";
+import { type Node, newestNode } from "./graph/node.ts";
 import { referenceOutputs } from "./graph/program.ts";
 import type { ElementwiseOp, KernelOp } from "./op.ts";
 import { applyElementwise } from "./ops/define.ts";
