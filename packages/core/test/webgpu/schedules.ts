@@ -3,7 +3,7 @@ import type { DType } from "../../src/dtype.ts";
 import { type Expr, ExprBuilder } from "../../src/ir/expr.ts";
 import type { BufferSpec, Kernel, Schedule } from "../../src/ir/kernel.ts";
 import { add, axis, type Linear, scale } from "../../src/ir/linear.ts";
-import { addOp, mulOp } from "../../src/ops/arithmetic.ts";
+import { addOp, mulOp, subOp } from "../../src/ops/arithmetic.ts";
 import { sumOp } from "../../src/ops/reduce.ts";
 
 export const input = (position: number, size: number, dtype: DType = "f32"): BufferSpec => ({
@@ -47,11 +47,13 @@ export function scaled(n: number, factor: number, dtype: DType = "f32"): Schedul
   return { buffers: [input(0, n, dtype), output(0, n, dtype)], kernels: [kernel] };
 }
 
-/** Sums of rows (or, with `across`, of columns) of a matrix. */
+/** Sums of rows (or, with `across`, of columns) of a matrix, minus the first number of each row. */
 export function sums(rows: number, length: number, across = false, dtype: DType = "f32"): Schedule {
   const build = new ExprBuilder();
   const [row, at] = [axis(0, rows), axis(1, length)];
   const index = across ? add(scale(at, rows), row) : add(scale(row, length), at);
+  const first = build.load(0, across ? row : scale(row, length), dtype);
+  const less = build.apply(subOp, [build.stage(0, "f32"), first], "f32");
   const kernel: Kernel = {
     kind: "loop",
     name: "sum",
@@ -59,16 +61,17 @@ export function sums(rows: number, length: number, across = false, dtype: DType 
     inner: [length],
     stages: [
       { kind: "reduce", op: sumOp, value: build.load(0, index, dtype), dtype: "f32" },
-      { kind: "store", level: "outer", buffer: 1, index: row, value: build.stage(0, "f32") },
+      { kind: "store", level: "outer", buffer: 1, index: row, value: less },
     ],
   };
   return { buffers: [input(0, rows * length, dtype), output(0, rows)], kernels: [kernel] };
 }
 
-/** c = a · b. */
-export function product(rows: number, sum: number, columns: number): Schedule {
+/** c = a · b, with `bias` plus a row that is added. */
+export function product(rows: number, sum: number, columns: number, bias = false): Schedule {
   const build = new ExprBuilder();
   const [m, n, k] = [axis(1, rows), axis(2, columns), axis(3, sum)];
+  const total = build.stage(0, "f32");
   const kernel: Kernel = {
     kind: "contract",
     name: "product",
@@ -79,9 +82,16 @@ export function product(rows: number, sum: number, columns: number): Schedule {
     a: build.load(0, add(scale(m, sum), k), "f32"),
     b: build.load(1, add(scale(k, columns), n), "f32"),
     dtype: "f32",
-    stores: [{ buffer: 2, index: add(scale(m, columns), n), value: build.stage(0, "f32") }],
+    stores: [
+      {
+        buffer: 2,
+        index: add(scale(m, columns), n),
+        value: bias ? build.apply(addOp, [total, build.load(3, n, "f32")], "f32") : total,
+      },
+    ],
   };
-  return { buffers: [input(0, rows * sum), input(1, sum * columns), output(0, rows * columns)], kernels: [kernel] };
+  const buffers = [input(0, rows * sum), input(1, sum * columns), output(0, rows * columns)];
+  return { buffers: bias ? [...buffers, input(2, columns)] : buffers, kernels: [kernel] };
 }
 
 /** A map into a temporary, row sums of it, and a product with them: three kernels. */

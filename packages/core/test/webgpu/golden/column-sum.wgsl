@@ -29,7 +29,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   workgroupBarrier();
   let s0: f32 = shared_f32[r];
   workgroupBarrier();
+  let x1: f32 = b0_0[x0];
+  let x2: f32 = (s0 - x1);
   if (live && t == 0u) {
-    b1_0[x0] = s0;
+    b1_0[x0] = x2;
   }
 }

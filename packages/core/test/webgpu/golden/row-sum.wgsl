@@ -1,5 +1,5 @@
 // workgroups 100 × 1 × 1, parameters 100 768 768 0
-@group(0) @binding(0) var<storage, read> b0_0: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> b0_0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> b1_0: array<f32>;
 @group(0) @binding(2) var<uniform> P: array<vec4<i32>, 1>;
 var<workgroup> shared_f32: array<f32, 128>;
@@ -21,11 +21,17 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     let u = u32(i) / 4u;
     let v1 = i32(u) * 4;
     let ix0: i32 = x0 + v1;
-    let ix1: vec4<f32> = b0_0[ix0 >> 2u];
-    a0_0 = (a0_0 + ix1.x);
-    a0_1 = (a0_1 + ix1.y);
-    a0_2 = (a0_2 + ix1.z);
-    a0_3 = (a0_3 + ix1.w);
+    let ix1: f32 = b0_0[ix0];
+    a0_0 = (a0_0 + ix1);
+    let ix2: i32 = ix0 + 1;
+    let ix3: f32 = b0_0[ix2];
+    a0_1 = (a0_1 + ix3);
+    let ix4: i32 = ix0 + 2;
+    let ix5: f32 = b0_0[ix4];
+    a0_2 = (a0_2 + ix5);
+    let ix6: i32 = ix0 + 3;
+    let ix7: f32 = b0_0[ix6];
+    a0_3 = (a0_3 + ix7);
   }
   shared_f32[lid] = ((((((a0_0 + a0_1)) + a0_2)) + a0_3));
   workgroupBarrier();
@@ -45,8 +51,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   workgroupBarrier();
   let s0: f32 = shared_f32[r * 128u];
   workgroupBarrier();
-  let x1: i32 = v0;
+  let x1: f32 = b0_0[x0];
+  let x2: f32 = (s0 - x1);
+  let x3: i32 = v0;
   if (live && t == 0u) {
-    b1_0[x1] = s0;
+    b1_0[x3] = x2;
   }
 }

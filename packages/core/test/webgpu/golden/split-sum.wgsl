@@ -56,8 +56,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 
 // workgroups 1 × 1 × 1, parameters 64 0 0 0
 @group(0) @binding(0) var<storage, read> b0_0: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> b1_0: array<f32>;
-@group(0) @binding(2) var<uniform> P: array<vec4<i32>, 1>;
+@group(0) @binding(1) var<storage, read> b1_0: array<f32>;
+@group(0) @binding(2) var<storage, read_write> b2_0: array<f32>;
+@group(0) @binding(3) var<uniform> P: array<vec4<i32>, 1>;
 var<workgroup> shared_f32: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
@@ -91,7 +92,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   workgroupBarrier();
   let s0: f32 = shared_f32[r * 8u];
   workgroupBarrier();
+  let x0: f32 = b1_0[0];
+  let x1: f32 = (s0 - x0);
   if (live && t == 0u) {
-    b1_0[0] = s0;
+    b2_0[0] = x1;
   }
 }

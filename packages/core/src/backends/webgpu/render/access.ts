@@ -8,7 +8,7 @@ import { isRun, type VectorAxis } from "./steps.ts";
 export class AccessMap {
   private readonly buffers: readonly BufferSpec[];
   private readonly found = new Map<number, { access: Access; write: boolean }>();
-  private readonly seen = new Set<string>();
+  private readonly seen = new Map<string, Set<Expr>>();
 
   constructor(buffers: readonly BufferSpec[]) {
     this.buffers = buffers;
@@ -16,9 +16,11 @@ export class AccessMap {
 
   /** Notes the loads of a value that is computed with these lanes. `flat`: every lane has loop variables of its own. */
   value(expr: Expr, vector: VectorAxis, flat = false): void {
-    const key = `${expr.key} ${vector.axis} ${vector.lanes} ${flat}`;
-    if (this.seen.has(key)) return;
-    this.seen.add(key);
+    const key = `${vector.axis} ${vector.lanes} ${flat}`;
+    let seen = this.seen.get(key);
+    if (!seen) this.seen.set(key, (seen = new Set()));
+    if (seen.has(expr)) return;
+    seen.add(expr);
     if (expr.kind === "load") {
       this.note(expr.buffer, !flat && this.wide(expr.buffer) && isRun(expr.index, vector) ? "vector" : "scalar", false);
     }

@@ -18,6 +18,8 @@ const sum: ReduceOp = { kind: "reduce", name: "sum", combine: addOp, identity: (
 
 /** Fewer rows, columns or terms than this: a reduction kernel does it without tiles. */
 const SKINNY = 5;
+/** Multiply-adds up to which a CPU spends more time on compiling tiles than it ever gets back. */
+const SMALL_WORK = 2 ** 18;
 const PART_AXIS = 4;
 
 export function renderContract(
@@ -29,7 +31,8 @@ export function renderContract(
   const { name, batch, rows, columns, sum: terms, stores } = kernel;
   if (batch * rows * columns === 0) return [];
   const outer = [batch, rows, columns];
-  if (Math.min(rows, columns, terms) < SKINNY) {
+  const small = target.software && product(outer) * terms <= SMALL_WORK;
+  if (small || Math.min(rows, columns, terms) < SKINNY) {
     const value = new ExprBuilder().apply(mulOp, [kernel.a, kernel.b], kernel.dtype);
     // A key of its own: the operands' keys come from another builder.
     const stage = { kind: "reduce" as const, op: sum, value: { ...value, key: "product" }, dtype: wideOf(kernel) };
@@ -59,7 +62,7 @@ export function renderContract(
     outer,
     inner: [parts],
     stages: [
-      { kind: "reduce", op: sum, value, dtype: wideOf(kernel) },
+      { kind: "reduce", op: sum, value: { ...value, key: "part" }, dtype: wideOf(kernel) },
       ...stores.map((each) => ({ kind: "store" as const, level: "outer" as const, ...each })),
     ],
   };

@@ -35,7 +35,8 @@ export function renderLoop(
   const joined = stages.map((stage, i): Stage => {
     if (stage.kind === "store") return stage;
     const value: Expr = build.load(split.buffers[i]!, add(scale(part, rows), row), stage.dtype);
-    return { ...stage, value };
+    // A key of its own: the stores' keys come from another builder.
+    return { ...stage, value: { ...value, key: `part${i}` } };
   });
   const second: LoopKernel = { kind: "loop", name: `${name} (joined)`, outer, inner: [split.parts], stages: joined };
   return [renderReduce(kernel, buffers, target, split), renderReduce(second, buffers, target, null)];
