@@ -40,17 +40,23 @@ class OutputAt {
 export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
   fn: (...args: A) => R,
 ): (...args: A) => Promise<R> {
+  // Least recently used first: texts of every length would else keep a plan each.
   const plans = new Map<string, Plan>();
   return async (...args) => {
     const device = await defaultDevice();
     const tensors: Tensor[] = [];
     const { training } = currentContext();
     const key = `${device.name} ${training} ${frozenSet()} ${describe(args, tensors)}`;
-    let plan = plans.get(key);
-    if (!plan) plans.set(key, (plan = trace(fn, args, tensors, device)));
+    const plan = plans.get(key) ?? trace(fn, args, tensors, device);
+    plans.delete(key);
+    plans.set(key, plan);
+    if (plans.size > KEPT_PLANS) plans.delete(plans.keys().next().value!);
     return run(plan, tensors, device) as R;
   };
 }
+
+/** Argument structures that one compiled function remembers. */
+const KEPT_PLANS = 256;
 
 /** A text that equal argument structures share; collects the tensors on the way. */
 function describe(value: unknown, tensors: Tensor[]): string {
@@ -90,6 +96,8 @@ function trace<A extends readonly unknown[]>(
   const replaced = replaceTensors(args, tensors, placeholders) as unknown as A;
   const result = record(recording, () => fn(...replaced));
   if (result instanceof Promise) {
+    // What it may have asked for is refused too; one error is enough.
+    result.catch(() => {});
     throw new VlmError("GraphError", "COMPILE_ASYNC", {
       what: "compile: the function is asynchronous",
       hint: "build the graph synchronously and await outside",

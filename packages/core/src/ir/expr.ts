@@ -44,7 +44,8 @@ export class ExprBuilder {
   guard(conditions: readonly Condition[], value: Expr, otherwise: number): Expr {
     if (conditions.length === 0) return value;
     const text = conditions.map((c) => `${c.low}<=${c.index.key}<${c.high}`).join("&");
-    return this.intern(`guard ${text} ${value.key} ${otherwise}`, (key) => ({
+    const other = Object.is(otherwise, -0) ? "-0" : otherwise;
+    return this.intern(`guard ${text} ${value.key} ${other}`, (key) => ({
       kind: "guard",
       conditions,
       value,

@@ -1,6 +1,7 @@
 /** Constructors of op records, and the one way to put an elementwise op into the graph. */
 import { currentPath } from "../context.ts";
 import { type ComputeType, type DType, expectDType, isFloat, promote } from "../dtype.ts";
+import { printable, VlmError } from "../errors.ts";
 import { Node } from "../graph/node.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Decomposer, ElementwiseOp, TestDomain, Vjp } from "../op.ts";
@@ -90,6 +91,13 @@ function narrowed(op: ElementwiseOp, args: readonly Tensor[]): Tensor {
 /** Operands as tensors of one dtype and one shape. */
 export function unify(name: string, operands: readonly TensorLike[]): Tensor[] {
   const tensors = operands.filter((x): x is Tensor => x instanceof Tensor);
+  const other = operands.findIndex((x) => !(x instanceof Tensor) && typeof x !== "number");
+  if (other >= 0) {
+    throw new VlmError("ArgumentError", "OPERAND", {
+      what: `${name}: operand ${other + 1} is ${printable(String(operands[other]))}`,
+      hint: "operands are tensors or numbers; a parameter or an array is made one with its value or tensor(...)",
+    });
+  }
   let dtype = tensors.length > 0 ? tensors.map((x) => x.dtype).reduce(promote) : "f32";
   for (const x of operands) {
     if (typeof x === "number" && !Number.isInteger(x) && !isFloat(dtype)) dtype = "f32";

@@ -1,5 +1,5 @@
 /** Putting tensors together and taking them apart. */
-import { type DType, promote } from "../dtype.ts";
+import { type DType, isFloat, promote } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import { axisOf, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -26,13 +26,16 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const total = tensors.reduce((sum, x) => sum + x.shape[at]!, 0);
   const kept = tensors.filter((x) => x.shape[at] !== 0);
   let start = 0;
-  // Each in its place with zeros around, and the sum: every element is read once, where it is.
+  // Each in its place with zeros around, and the sum: every element is read once, where it is. (Negative zeros, to
+  // which even -0 may be added.)
+  const nothing = isFloat(dtype) ? -0 : 0;
   const placed = kept.map((x) => {
     const before = start;
     start += x.shape[at]!;
     return pad(
       x.cast(dtype),
       x.shape.map((_, i) => (i === at ? [before, total - start] : [0, 0])),
+      nothing,
     );
   });
   return placed.length === 0 ? first.cast(dtype) : placed.reduce(dtype === "bool" || dtype === "u8" ? bitOr : add);

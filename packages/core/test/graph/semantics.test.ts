@@ -1,4 +1,4 @@
-import { Cell, checkpoint, commit, compile, grad, realize, stopGradient, tensor, useDevice } from "@vlm/core";
+import { Cell, checkpoint, commit, compile, grad, realize, stopGradient, tensor, useDevice, zeros } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
 
 beforeAll(async () => {
@@ -140,5 +140,51 @@ describe("compile", () => {
     });
     expect(await (await f(tensor([1]))).item()).toBe(2);
     await refused;
+  });
+
+  it("refuses asynchronous functions with one error, also when they ask for data", async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): number => unhandled.push(error);
+    process.on("unhandledRejection", note);
+    const f = compile((async (x: ReturnType<typeof tensor>) => {
+      await x.data();
+      return x;
+    }) as never);
+    await expect((f as (x: unknown) => Promise<unknown>)(tensor([1]))).rejects.toMatchObject({ code: "COMPILE_ASYNC" });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    process.off("unhandledRejection", note);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("forgets the argument structures that were not used for longest", async () => {
+    let recorded = 0;
+    const f = compile((x: ReturnType<typeof tensor>) => {
+      recorded++;
+      return x.sum();
+    });
+    for (let n = 1; n <= 300; n++) {
+      await (await f(zeros([n]))).item();
+      await (await f(zeros([1]))).item();
+    }
+    expect(recorded).toBe(300);
+    await (await f(zeros([300]))).item();
+    expect(recorded).toBe(300);
+    await (await f(zeros([2]))).item();
+    expect(recorded).toBe(301);
+  });
+
+  it("leaves cells as they are when the function throws while it is recorded", async () => {
+    const w = parameter([[1]]);
+    let bad = true;
+    const f = compile((x: ReturnType<typeof tensor>) => {
+      w.assign(w.value.add(x));
+      if (bad) throw new TypeError("mine");
+      return x;
+    });
+    await expect(f(tensor([[2]]))).rejects.toThrow(new TypeError("mine"));
+    expect(await w.value.item()).toBe(1);
+    bad = false;
+    await f(tensor([[2]]));
+    expect(await w.value.item()).toBe(3);
   });
 });

@@ -10,6 +10,7 @@ beforeAll(() => useDevice("js"));
 
 const WRONG: Record<string, () => unknown> = {
   "add of shapes that do not broadcast": () => t(2, 3).add(t(4)),
+  "add of what is no tensor": () => t(2).add(undefined as never),
   "matmul of inner sizes that differ": () => t(2, 197, 768).matmul(t(512, 512)),
   "matmul of a scalar": () => t().matmul(t(2, 2)),
   "matmul of batches that do not broadcast": () => t(2, 3, 4).matmul(t(3, 4, 5)),
