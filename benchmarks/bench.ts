@@ -1,10 +1,11 @@
 /** `pnpm bench [suite ...]`: measures, and writes JSON, Markdown and SVG into results/DATE. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { curveChart, ratioChart } from "./src/report/chart.ts";
 import { markdownOf } from "./src/report/markdown.ts";
+import { writePage } from "./src/report/page.ts";
 import type { Report, RunOptions, Suite } from "./src/report/report.ts";
 import { describeMachine } from "./src/run/machine.ts";
 import { curves } from "./src/suites/curves.ts";
@@ -26,22 +27,30 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     window: { type: "string", default: "300" },
     filter: { type: "string", default: "" },
+    without: { type: "string", default: "" },
     out: { type: "string" },
+    page: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
 if (values.help || positionals.some((name) => !(name in suites))) {
   const list = Object.entries(suites).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
-  console.log(`pnpm bench [suite ...] [--threads 1,2] [--rounds 5] [--window MS] [--filter TEXT] [--out FOLDER]
+  console.log(`pnpm bench [suite ...] [--threads 1,2] [--rounds 5] [--window MS] [--filter TEXT] [--without NAME,...] [--out FOLDER] [--page]
 
 ${list.join("\n")}
 
-Without names: all but gpu. Optional: VLM_BENCH_PYTHON (a Python with PyTorch), VLM_BENCH_NODE (a second Node),
+Without names: all but gpu. --page only rewrites docs/benchmarks.md and its charts from results. Optional: VLM_BENCH_PYTHON (a Python with PyTorch), VLM_BENCH_NODE (a second Node),
 VLM_BENCH_MACHINE (a description). Close other programs first: the load average is written into the results.`);
   process.exit(values.help ? 0 : 1);
 }
 
+if (values.page) {
+  const results = fileURLToPath(new URL("results", import.meta.url));
+  const newest = readdirSync(results).sort().at(-1);
+  writePage(values.out ?? path.join(results, newest ?? ""), fileURLToPath(new URL("../docs", import.meta.url)));
+  process.exit(0);
+}
 const machine = await describeMachine();
 const options: RunOptions = {
   threads: values.threads.split(",").map(Number),
@@ -49,6 +58,7 @@ const options: RunOptions = {
   otherNode: process.env.VLM_BENCH_NODE ?? null,
   python: process.env.VLM_BENCH_PYTHON ?? null,
   filter: values.filter,
+  without: values.without.split(",").filter(Boolean),
   log: (text) => console.log(text),
 };
 const folder = values.out ?? fileURLToPath(new URL(`results/${machine.date}`, import.meta.url));

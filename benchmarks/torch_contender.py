@@ -237,17 +237,19 @@ def main():
                     for array in arrays:
                         file.write(array.tobytes())
             elif request["do"] == "measure":
-                samples = []
+                samples, cpu = [], []
                 now = time.perf_counter()
                 until = now + request["milliseconds"] / 1e3
                 while True:
+                    used = time.process_time()
                     run()
+                    cpu.append((time.process_time() - used) * 1e3)
                     end = time.perf_counter()
                     samples.append((end - now) * 1e3)
                     now = time.perf_counter()
                     if now >= until:
                         break
-                reply["samples"] = samples
+                reply |= {"samples": samples, "cpu": cpu}
             elif request["do"] == "dispose":
                 run = None
             elif request["do"] == "memory":

@@ -1,5 +1,5 @@
 /** SVG by hand: bars of ratios and curves. Readable on white and on dark pages. */
-import type { Comparison } from "../run/compare.ts";
+import { type Comparison, scoreOf } from "../run/compare.ts";
 import type { Curve } from "./report.ts";
 
 const COLORS = ["#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#64748b", "#0891b2", "#be185d"];
@@ -33,13 +33,14 @@ export function ratioChart(title: string, comparisons: readonly Comparison[]): s
   });
   const top = (y += 30);
   const body: string[] = [];
-  for (const { name, rows } of comparisons) {
-    const ours = rows[0]?.time?.best;
+  for (const { name, rows, threads } of comparisons) {
+    const ours = rows[0] && scoreOf(rows[0], threads);
     body.push(text(left - 8, y + (bar * (rows.length - 1)) / 2 + 4, name, "end"));
     for (const row of rows.slice(1)) {
       const color = COLORS[names.indexOf(row.contender) % COLORS.length];
-      if (ours && row.time) {
-        const ratio = row.time.best / ours;
+      const theirs = scoreOf(row, threads);
+      if (ours && theirs) {
+        const ratio = theirs / ours;
         const [from, to] = [Math.min(at(1), at(ratio)), Math.max(at(1), at(ratio))];
         body.push(
           `<rect x="${from.toFixed(1)}" y="${y}" width="${Math.max(1, to - from).toFixed(1)}" height="${bar - 2}" fill="${color}"/>`,

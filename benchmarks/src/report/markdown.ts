@@ -1,4 +1,4 @@
-import type { Comparison, Row } from "../run/compare.ts";
+import { type Comparison, type Row, scoreOf } from "../run/compare.ts";
 import type { Report, Table } from "./report.ts";
 
 const figure = (x: number | undefined, digits = 3): string =>
@@ -10,9 +10,9 @@ const table = (columns: readonly string[], rows: readonly (readonly string[])[])
     .join("\n");
 
 /** Ours over theirs would flatter or not by convention: here above 1 we are faster, below 1 slower. */
-const ratioOf = (ours: Row | undefined, row: Row): string => {
-  if (!ours?.time || !row.time || row === ours) return "";
-  return `${(row.time.best / ours.time.best).toFixed(2)}×`;
+const ratioOf = (ours: Row | undefined, row: Row, threads: number): string => {
+  const [theirs, own] = [scoreOf(row, threads), ours && scoreOf(ours, threads)];
+  return theirs && own && row !== ours ? `${(theirs / own).toFixed(2)}×` : "";
 };
 
 function rowOf(comparison: Comparison, row: Row, first: boolean): string[] {
@@ -21,11 +21,22 @@ function rowOf(comparison: Comparison, row: Row, first: boolean): string[] {
   const name = threads === comparison.threads ? row.contender : `${row.contender} (1 thread)`;
   const start = [first ? comparison.name : "", name];
   if (!row.time)
-    return [...start, row.state === "measured" ? "" : `${row.state}: ${row.error ?? ""}`, "", "", "", "", ""];
+    return [...start, row.state === "measured" ? "" : `${row.state}: ${row.error ?? ""}`, "", "", "", "", "", "", ""];
   const { best, median, p90 } = row.time;
+  const cpu = row.cpu ? [row.cpu.best, row.cpu.median] : [];
   const rate =
     row.gflops !== undefined ? figure(row.gflops) : row.gigabytes !== undefined ? `${figure(row.gigabytes)} GB/s` : "";
-  return [...start, figure(best), figure(median), figure(p90), rate, ratioOf(ours, row), figure(row.firstMs)];
+  return [
+    ...start,
+    figure(cpu[0]),
+    figure(cpu[1]),
+    figure(best),
+    figure(median),
+    figure(p90),
+    rate,
+    ratioOf(ours, row, comparison.threads),
+    figure(row.firstMs),
+  ];
 }
 
 function comparisonsOf(comparisons: readonly Comparison[]): string[] {
@@ -34,7 +45,18 @@ function comparisonsOf(comparisons: readonly Comparison[]): string[] {
     groups.set(comparison.threads, [...(groups.get(comparison.threads) ?? []), comparison]);
   }
   return [...groups].map(([threads, group]) => {
-    const columns = ["work", "library", "best ms", "median", "90%", "GFLOP/s", "we are faster by", "first call ms"];
+    const columns = [
+      "work",
+      "library",
+      "cpu ms, best",
+      "median",
+      "clock ms, best",
+      "median",
+      "90%",
+      "GFLOP/s",
+      "we are faster by",
+      "first call ms",
+    ];
     const rows = group.flatMap((comparison) => comparison.rows.map((row, i) => rowOf(comparison, row, i === 0)));
     return `## ${threads} thread${threads === 1 ? "" : "s"}\n\n${table(columns, rows)}`;
   });

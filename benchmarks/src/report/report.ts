@@ -28,6 +28,8 @@ export type RunOptions = {
   python: string | null;
   /** Only cases whose name contains this. */
   filter: string;
+  /** Contenders to leave out, by the beginnings of their names. */
+  without: readonly string[];
   log(text: string): void;
 };
 

@@ -12,7 +12,9 @@ export type Row = {
   threads?: number;
   state: "measured" | "failed" | "not offered" | "differs";
   error?: string;
+  /** Milliseconds by the clock, and of processor time in all threads. */
   time?: Summary;
+  cpu?: Summary;
   firstMs?: number;
   kernels?: number;
   /** Greatest difference from our results, as a share of the greatest value. */
@@ -20,6 +22,13 @@ export type Row = {
   gflops?: number;
   gigabytes?: number;
 };
+
+/**
+ * The milliseconds that count. With one thread that is processor time: on a machine that others use too, the clock
+ * mostly measures them. (On an idle machine the two agree.) With more threads only the clock says anything.
+ */
+export const scoreOf = ({ time, cpu }: Row, threads: number): number | undefined =>
+  threads === 1 ? cpu?.best : time?.best;
 
 export type Comparison = { name: string; threads: number; work: Work; load: number; rows: Row[] };
 
@@ -99,6 +108,7 @@ export class Field {
       }
     }
     const samples = new Map<ContenderProcess, number[]>(ready.map((process) => [process, []]));
+    const cpu = new Map<ContenderProcess, number[]>(ready.map((process) => [process, []]));
     for (const process of ready) await process.ask({ do: "measure", milliseconds: Math.min(250, pace.window) });
     const spent = new Map<ContenderProcess, number>();
     for (let round = 0; round < pace.rounds; round++) {
@@ -108,8 +118,10 @@ export class Field {
         if ((spent.get(process) ?? 0) > 3 * pace.rounds * pace.window && samples.get(process)!.length >= 2) continue;
         const start = performance.now();
         const reply = await process.ask({ do: "measure", milliseconds: pace.window });
-        if (reply.ok) samples.get(process)!.push(...(reply.samples ?? []));
-        else rows.set(process, { contender: process.entry.name, state: "failed", error: reply.error });
+        if (reply.ok) {
+          samples.get(process)!.push(...(reply.samples ?? []));
+          cpu.get(process)!.push(...(reply.cpu ?? []));
+        } else rows.set(process, { contender: process.entry.name, state: "failed", error: reply.error });
         spent.set(process, (spent.get(process) ?? 0) + performance.now() - start);
       }
     }
@@ -117,8 +129,10 @@ export class Field {
       const row = rows.get(process)!;
       if (row.state !== "measured") continue;
       row.time = summaryOf(samples.get(process)!);
-      if (flopsOf(work) > 0) row.gflops = flopsOf(work) / row.time.best / 1e6;
-      if (bytesOf(work) > 0) row.gigabytes = bytesOf(work) / row.time.best / 1e6;
+      row.cpu = summaryOf(cpu.get(process)!);
+      const best = scoreOf(row, this.threads)!;
+      if (flopsOf(work) > 0) row.gflops = flopsOf(work) / best / 1e6;
+      if (bytesOf(work) > 0) row.gigabytes = bytesOf(work) / best / 1e6;
       await process.ask({ do: "dispose" });
     }
     return { name, threads: this.threads, work, load: os.loadavg()[0]!, rows: [...rows.values()] };

@@ -26,6 +26,9 @@ async function openContender(name: string, threads: number): Promise<Contender> 
   }
 }
 
+/** A leak must not take the machine down. */
+const MOST_MEMORY = 8e9;
+
 let contender: Contender | undefined;
 let runnable: Runnable | undefined;
 
@@ -52,15 +55,20 @@ async function answer(request: Request): Promise<Reply> {
     }
     case "measure": {
       const samples: number[] = [];
+      const cpu: number[] = [];
       const until = performance.now() + request.milliseconds;
       let now = performance.now();
       do {
+        const used = process.cpuUsage();
         await runnable!.run();
+        const { user, system } = process.cpuUsage(used);
         const end = performance.now();
+        cpu.push((user + system) / 1000);
         samples.push(end - now);
         now = performance.now();
+        if (process.memoryUsage.rss() > MOST_MEMORY) throw new Error("it took more than 8 GB of memory");
       } while (now < until);
-      return { ok: true, samples };
+      return { ok: true, samples, cpu };
     }
     case "dispose":
       await runnable?.dispose();

@@ -17,7 +17,9 @@ export type Reply =
       threads?: number;
       firstMs?: number;
       kernels?: number;
+      /** Milliseconds of each call, by the clock and of all the process's threads. */
       samples?: number[];
+      cpu?: number[];
       rss?: number;
       held?: number;
     }

@@ -20,7 +20,7 @@ async function point(entry: Entry, threads: number, work: Work, { pace }: RunOpt
     const samples: number[] = [];
     for (let round = 0; round < pace.rounds; round++) {
       const reply = await process.ask({ do: "measure", milliseconds: pace.window });
-      if (reply.ok) samples.push(...(reply.samples ?? []));
+      if (reply.ok) samples.push(...((threads === 1 ? reply.cpu : reply.samples) ?? []));
     }
     const usage = await process.ask({ do: "memory" });
     return { milliseconds: summaryOf(samples).best, megabytes: usage.ok ? (usage.rss ?? 0) / 1e6 : Number.NaN };

@@ -8,8 +8,8 @@ import { bytesOf, flopsOf, type Work } from "../work/work.ts";
 export type Case = { name: string; work: Work };
 
 /** Ours first: everything is shown as a ratio to the first. */
-export function entriesOf({ otherNode, python }: RunOptions): Entry[] {
-  return [
+export function entriesOf({ otherNode, python, without }: RunOptions): Entry[] {
+  const all: Entry[] = [
     { name: "vlm", contender: "vlm" },
     { name: "vlm, no relaxed SIMD", contender: "vlm-plain" },
     ...(otherNode ? [{ name: "vlm, other Node", contender: "vlm", node: otherNode }] : []),
@@ -19,6 +19,7 @@ export function entriesOf({ otherNode, python }: RunOptions): Entry[] {
     { name: "tfjs wasm", contender: "tfjs" },
     { name: "jax-js wasm", contender: "jax-js", ...(otherNode && { node: otherNode }) },
   ];
+  return all.filter(({ name }) => !without.some((start) => name.startsWith(start)));
 }
 
 /** Measures every case with every number of threads. */
@@ -30,7 +31,7 @@ export async function measureAll(cases: readonly Case[], options: RunOptions): P
     try {
       await field.open();
       versions = { ...versions, ...field.versions };
-      for (const { name, work } of cases.filter((one) => one.name.includes(options.filter))) {
+      for (const { name, work } of cases.filter((one) => new RegExp(options.filter).test(one.name))) {
         const comparison = await field.compare(name, work, options.pace);
         comparisons.push(comparison);
         options.log(lineOf(comparison));
@@ -43,9 +44,9 @@ export async function measureAll(cases: readonly Case[], options: RunOptions): P
 }
 
 function lineOf({ name, threads, work, rows }: Comparison): string {
-  const parts = rows.map(({ contender, time, state, error, gflops }) =>
+  const parts = rows.map(({ contender, time, cpu, state, error, gflops }) =>
     time
-      ? `${contender} ${time.best.toFixed(3)} ms${flopsOf(work) > 0 && gflops ? ` ${gflops.toFixed(1)} GF/s` : ""}`
+      ? `${contender} cpu ${cpu?.best.toFixed(3)} clock ${time.best.toFixed(3)} ms${flopsOf(work) > 0 && gflops ? ` ${gflops.toFixed(1)} GF/s` : ""}`
       : `${contender} ${state} (${error?.slice(0, 60)})`,
   );
   const bytes = bytesOf(work);
