@@ -14,12 +14,20 @@ export const check: Check = {
 
 async function inspect(item: Packed): Promise<Outcome[]> {
   const publint = await run("publint", [item.tarball, "--strict"]);
-  const attw = await run("attw", [item.tarball, "--profile", "esm-only", "--no-color", "--no-emoji"]);
+  const attw = await run("attw", [item.tarball, "--profile", "esm-only", "--no-color", "--no-emoji", ...untyped(item)]);
   return [
     outcome(`publint ${item.id}`, publint.status === 0, publint.output),
     outcome(`types of ${item.id}`, attw.status === 0, attw.output),
     contents(item),
   ];
+}
+
+/** Entries of plain JavaScript, such as a worker that is started by its URL, have no types to judge. */
+function untyped({ manifest }: Packed): string[] {
+  const keys = Object.entries(manifest.exports ?? {}).flatMap(([key, target]) =>
+    typeof target !== "string" && !target.types ? [key] : [],
+  );
+  return keys.length === 0 ? [] : ["--exclude-entrypoints", ...keys];
 }
 
 function outcome(name: string, ok: boolean, detail: string): Outcome {

@@ -31,7 +31,14 @@ export function snippetsOf(document: string): Snippet[] {
     const indent = fence[1]?.length ?? 0;
     const code = lines.slice(start, i + 1).map((line) => line.slice(indent));
     const file = `${document.replace(/[/.]/g, "-")}-${start}.ts`;
-    snippets.push({ where: `${document}:${start}`, code: code.join("\n"), run: !fence[2], file });
+    snippets.push({ where: `${document}:${start}`, code: inPlace(code.join("\n")), run: !fence[2], file });
   }
   return snippets;
+}
+
+/** A block that begins with `// packages/NAME/src/file.ts` imports what that file could: its relative imports work. */
+function inPlace(code: string): string {
+  const place = /^\/\/ (packages\/\S+\/)[^/]+\.ts\n/.exec(code)?.[1];
+  if (!place) return code;
+  return code.replace(/ from "(\.[^"]+)"/g, (_, to: string) => ` from ${JSON.stringify(path.join(root, place, to))}`);
 }

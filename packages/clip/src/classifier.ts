@@ -8,6 +8,7 @@ export type Ranking = readonly [Classification, ...Classification[]];
 /** A sentence for a label: a text with `{}` in the label's place, or a function. */
 export type Template = string | ((label: string) => string);
 
+/** How labels become sentences. */
 export type PromptOptions = {
   /** Sentences whose embeddings are averaged for each label (Radford et al. 2021, section 3.1.4). Default `["{}"]`. */
   templates?: readonly Template[];

@@ -18,15 +18,25 @@ import { saveCLIPModel } from "./save.ts";
 import { type TextConfig, TextTower } from "./text-tower.ts";
 
 /** Any module that makes one vector of an image: [B C H W] → [B width]. */
-export type ImageEncoder = Module & { readonly width: number; forward(image: Tensor): Tensor };
+export type ImageEncoder = Module & {
+  readonly width: number;
+  /** [B C H W] → [B width]. */
+  forward(image: Tensor): Tensor;
+};
 /** Any module that makes one vector of a text: integer ids [B T] → [B width]. */
-export type TextEncoder = Module & { readonly width: number; forward(ids: Tensor): Tensor };
+export type TextEncoder = Module & {
+  readonly width: number;
+  /** [B T] → [B width]. */
+  forward(ids: Tensor): Tensor;
+};
 
 /** A matrix from a tower's width to the embedding's, the same with a bias, or nothing. */
 export type Projection = "linear" | "biased" | "none";
 
+/** The image tower: a Vision Transformer or CLIP's ResNet. */
 export type ImageConfig = ({ kind: "vit" } & ViTConfig) | ({ kind: "resnet" } & Omit<ResNetConfig, "embed">);
 
+/** The two towers, by configuration or as modules of your own, and what joins them. */
 export type CLIPConfig = {
   /** What is not said of a `vit` is CLIP's: a norm before the blocks, the last norm on the pooled token, ε 1e-5. */
   image: ImageConfig | ImageEncoder;
@@ -45,6 +55,7 @@ export type CLIPConfig = {
 /** What CLIP's Vision Transformers have in common (section 2.4). */
 const clipViT = { preNorm: true, finalNorm: "pooled", patchBias: false, eps: 1e-5 } as const;
 
+/** Two towers and a scale: image and text vectors of one space (Radford et al. 2021; SigLIP: Zhai et al. 2023). */
 export class CLIPModel extends Module {
   readonly config: CLIPConfig;
   readonly image: ImageEncoder;

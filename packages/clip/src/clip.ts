@@ -32,6 +32,7 @@ import { type Cleaning, clean, cleaningOf, readTokenizer, type TextOptions, toke
 /** A picture: a file, an address, bytes, pixels. */
 export type ImageInput = Image | ImageSource;
 
+/** How `CLIP.load` finds, reads and places a model. */
 export type CLIPOptions = LoadOptions & {
   /** Makes this the device of everything computed from now on. Default: the one in use. */
   device?: DeviceName;
@@ -41,6 +42,7 @@ export type CLIPOptions = LoadOptions & {
   preprocessor?: Preprocessor;
 };
 
+/** How a list of images or texts is worked through. */
 export type RunOptions = {
   /** How many are computed at a time. Default 16 images or 64 texts. */
   batch?: number;
@@ -48,6 +50,7 @@ export type RunOptions = {
   signal?: AbortSignal;
 };
 
+/** Prompts, long texts and batches of `classify`. */
 export type ClassifyOptions = PromptOptions & TextOptions & RunOptions;
 
 /** Labels turned into vectors once, for many images. */
@@ -55,7 +58,9 @@ export type Classifier = {
   readonly labels: readonly string[];
   /** One unit vector per label, [K E]. */
   readonly weights: Tensor;
+  /** Labels of one image, the most probable first. */
   classify(image: ImageInput, options?: RunOptions): Promise<Ranking>;
+  /** Labels of each image, the most probable first. */
   classify(images: readonly ImageInput[], options?: RunOptions): Promise<Ranking[]>;
 };
 

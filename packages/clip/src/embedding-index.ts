@@ -1,5 +1,6 @@
 import { l2Normalize, type Tensor, VlmError } from "@vlm/core";
 
+/** How many results a search gives. */
 export type SearchOptions = {
   /** How many to find. Default 10. */
   k?: number;

@@ -82,10 +82,15 @@ const siglip = (size: "B" | "L" | "so400m", patchSize: number, imageSize: number
 
 /** 203.2 M parameters. */
 export const SigLIP_B16_224: CLIPConfig = siglip("B", 16, 224);
+/** SigLIP ViT-B/16 for 256 × 256 pixels (Zhai et al. 2023). */
 export const SigLIP_B16_256: CLIPConfig = siglip("B", 16, 256);
+/** SigLIP ViT-B/16 for 384 × 384 pixels. */
 export const SigLIP_B16_384: CLIPConfig = siglip("B", 16, 384);
+/** SigLIP ViT-B/16 for 512 × 512 pixels. */
 export const SigLIP_B16_512: CLIPConfig = siglip("B", 16, 512);
+/** SigLIP ViT-L/16 for 256 × 256 pixels. */
 export const SigLIP_L16_256: CLIPConfig = siglip("L", 16, 256);
+/** SigLIP ViT-L/16 for 384 × 384 pixels. */
 export const SigLIP_L16_384: CLIPConfig = siglip("L", 16, 384);
 /** 878.0 M parameters. */
 export const SigLIP_so400m_384: CLIPConfig = siglip("so400m", 14, 384);

@@ -49,6 +49,7 @@ export async function readTokenizer(folder: ModelSource, signal?: AbortSignal): 
   }
 }
 
+/** What happens to texts that are too long. */
 export type TextOptions = {
   /** Cuts texts that are longer than the context, with a warning, where they would be refused. Default false. */
   truncate?: boolean;

@@ -19,6 +19,7 @@ import {
   TransformerBlock,
 } from "@vlm/nn";
 
+/** Sizes and variants of a text tower. */
 export type TextConfig = {
   vocabSize: number; // V
   /** Most tokens of a text; SigLIP's texts always have as many. */
@@ -39,6 +40,7 @@ export type TextConfig = {
   endId?: number;
 };
 
+/** A transformer from token ids [B T] to one vector per text [B width] (section 2.4). */
 export class TextTower extends Module {
   readonly config: TextConfig;
   readonly token: Embedding; // V → D

@@ -2,6 +2,7 @@ import type { Tensor } from "@vlm/core";
 import { sumOverChunks } from "./chunks.ts";
 import { checkPairs, normalize, type Scalar, scalarOf } from "./embeddings.ts";
 
+/** Options of `clipLoss`. */
 export type ClipLossOptions = {
   /** Greatest logit scale that is used; the paper caps exp(t) at 100. Infinity never clamps. Default 100. */
   maxScale?: number;

@@ -9,6 +9,7 @@ import {
   type Tensor,
 } from "@vlm/core";
 
+/** What `gradientCache` cuts, embeds and compares. */
 export type GradientCacheOptions<B> = {
   /** The batch in pieces that fit in memory one at a time. */
   pieces: readonly B[];

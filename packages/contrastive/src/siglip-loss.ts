@@ -2,6 +2,7 @@ import { iota, type Tensor } from "@vlm/core";
 import { sumOverChunks } from "./chunks.ts";
 import { checkPairs, normalize, type Scalar, scalarOf } from "./embeddings.ts";
 
+/** Options of `siglipLoss`. */
 export type SiglipLossOptions = {
   /** Rows of the logit matrix held at a time, for large batches. */
   chunk?: number;

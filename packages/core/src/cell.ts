@@ -11,8 +11,12 @@ import { type Shape, sameShape, shapeError, shown } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Anything that has trainable cells; every module has. */
-export type CellGroup = { trainable(): Iterable<Cell> };
+export type CellGroup = {
+  /** Those that are not frozen. */
+  trainable(): Iterable<Cell>;
+};
 
+/** Whether x offers cells to train, as modules do. */
 export function isCellGroup(x: unknown): x is CellGroup {
   return typeof x === "object" && x !== null && typeof (x as CellGroup).trainable === "function";
 }
@@ -24,6 +28,7 @@ const copies = new Set<Cell>();
 /** Values assigned since the last `commit`. */
 const written = new Map<Cell, Node>();
 
+/** Options of a cell. */
 export type CellOptions = {
   /** Name for `memory()` and errors: "parameters", "moments", … */
   owner?: string;

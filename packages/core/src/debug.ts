@@ -4,6 +4,7 @@
  */
 import type { Schedule } from "./ir/kernel.ts";
 
+/** What `onDebug` hears of: a device opened, a kernel timed, a plan made, and so on. */
 export type DebugEvent =
   | { kind: "device"; text: string }
   | { kind: "kernel"; name: string; milliseconds: number; bytes: number; flops: number }

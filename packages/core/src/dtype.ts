@@ -12,6 +12,7 @@ export type ComputeType = "f32" | "i32" | "u32" | "bool";
 /** Host arrays that hold a dtype's elements; f16 and bf16 are read and written as Float32Array. */
 export type HostArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
+/** All dtypes. */
 export const DTYPES: readonly DType[] = ["f32", "f16", "bf16", "i32", "u32", "u8", "bool"];
 
 const BYTES: Record<DType, number> = { f32: 4, f16: 2, bf16: 2, i32: 4, u32: 4, u8: 1, bool: 1 };

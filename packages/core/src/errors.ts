@@ -30,6 +30,7 @@ export type ErrorName =
   | "WorkerError"
   | "ConcurrencyError";
 
+/** The parts of an error's message, and fields for programs. */
 export type ErrorParts = {
   /** What happened, with the numbers: both shapes, the index and the limit. */
   what: string;

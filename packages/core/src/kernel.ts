@@ -9,8 +9,13 @@ import { type Shape, sizeOf } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** An argument inside a shader: written into the text, it is the name of its array. */
-export type ShaderArray = TensorSpec & { readonly size: number; toString(): string };
+export type ShaderArray = TensorSpec & {
+  readonly size: number;
+  /** The array's name in the shader. */
+  toString(): string;
+};
 
+/** What a kernel's shader is written with: the template tag, and names of inputs and outputs. */
 export type ShaderContext = {
   /** The template tag for WGSL: joins text and values. */
   wgsl(text: TemplateStringsArray, ...values: readonly (string | number | ShaderArray)[]): string;
@@ -21,6 +26,7 @@ export type ShaderContext = {
   y: ShaderArray;
 };
 
+/** What `defineKernel` needs. */
 export type KernelDefinition<I extends readonly Tensor[]> = {
   /** For profiles and error messages. */
   name: string;

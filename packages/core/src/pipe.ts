@@ -3,7 +3,10 @@ import type { Tensor } from "./tensor.ts";
 
 /** What `x.pipe` takes: a module, which is anything with `forward`, or a plain function. */
 export type Pipeable<A extends readonly unknown[], R> =
-  | { forward(x: Tensor, ...args: A): R }
+  | {
+      /** The module's result for x. */
+      forward(x: Tensor, ...args: A): R;
+    }
   | ((x: Tensor, ...args: A) => R);
 
 /**

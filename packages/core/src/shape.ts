@@ -1,6 +1,7 @@
 import { currentPath } from "./context.ts";
 import { VlmError } from "./errors.ts";
 
+/** Sizes of the axes; [] is a scalar's. */
 export type Shape = readonly number[];
 
 export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);

@@ -10,6 +10,7 @@ export type Estimate = {
   count: number;
 };
 
+/** How confidence intervals are drawn. */
 export type BootstrapOptions = {
   /** Share of resamples inside the interval. Default 0.95. */
   level?: number;

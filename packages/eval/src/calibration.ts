@@ -11,6 +11,7 @@ export type ReliabilityBin = {
   accuracy: number;
 };
 
+/** How well confidences say how often answers are right (Guo et al. 2017). */
 export type Calibration = {
   /** Expected calibration error: the bins' distances |accuracy − confidence|, weighted by their counts. */
   ece: number;

@@ -3,6 +3,7 @@ import { type BootstrapOptions, bootstrap, type Estimate } from "./bootstrap.ts"
 import { type Calibration, calibration } from "./calibration.ts";
 import { checkClasses, checkLabels, readRows } from "./checks.ts";
 
+/** The answers on one class. */
 export type ClassReport = {
   name: string;
   count: number;
@@ -10,6 +11,7 @@ export type ClassReport = {
   accuracy: number;
 };
 
+/** What a classifier's answers are worth, with intervals. */
 export type Classification = {
   classes: readonly string[];
   top1: Estimate;
@@ -30,6 +32,7 @@ export type Classification = {
   answers: number[];
 };
 
+/** Names of the classes, and how intervals and calibration are computed. */
 export type ClassificationOptions = {
   classes: readonly string[];
   bootstrap?: BootstrapOptions;

@@ -5,6 +5,7 @@ import { type Classification, type ClassificationOptions, classification } from 
 /** Features with their labels. */
 export type Labelled = { features: Tensor; labels: readonly number[] };
 
+/** Options of the nearest neighbours' vote. */
 export type KnnOptions = ClassificationOptions & {
   /** Neighbours that vote. Default 20. */
   k?: number;

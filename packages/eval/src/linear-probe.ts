@@ -4,6 +4,7 @@ import { type Classification, type ClassificationOptions, classification } from 
 import type { Labelled } from "./knn.ts";
 import { lbfgs } from "./lbfgs.ts";
 
+/** Options of `linearProbe`. */
 export type LinearProbeOptions = ClassificationOptions & {
   /** Strength λ of ½λ‖W‖² beside the mean cross-entropy. Default 1 / N, which is C = 1 in scikit-learn. */
   l2?: number;
@@ -13,6 +14,7 @@ export type LinearProbeOptions = ClassificationOptions & {
   standardize?: boolean;
 };
 
+/** A trained probe and its answers. */
 export type LinearProbe = {
   /** What the probe answers on the test features. */
   test: Classification;

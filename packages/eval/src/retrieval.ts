@@ -15,8 +15,10 @@ export type Direction = {
   candidates: number;
 };
 
+/** Texts found by image and images found by text. */
 export type Retrieval = { imageToText: Direction; textToImage: Direction };
 
+/** Options of `retrieval`. */
 export type RetrievalOptions = {
   /** Image of each text, where there are several per image. Default: text i belongs to image i. */
   imageOf?: readonly number[];

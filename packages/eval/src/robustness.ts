@@ -3,6 +3,7 @@ import { VlmError } from "@vlm/core";
 /** Accuracy of one model on the data it was made for and on shifted data, both 0 to 1. */
 export type ShiftedAccuracy = { inDistribution: number; shifted: number };
 
+/** Accuracy under a shift of the distribution. */
 export type Robustness = {
   /** Accuracy lost under the shift: in-distribution − shifted. */
   drop: number;

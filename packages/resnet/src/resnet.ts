@@ -10,6 +10,7 @@
 import { avgPool, concat, currentContext, type Tensor, VlmError, zeros } from "@vlm/core";
 import { Attention, BatchNorm, Conv2d, initialKey, Module, normal, Parameter, repeat } from "@vlm/nn";
 
+/** Sizes of a ResNet, as in table 19 of Radford et al. 2021. */
 export type ResNetConfig = {
   /** Pixels of a side, a multiple of 32: the attention pool's positions fit one size. */
   imageSize: number; // H = W
@@ -25,9 +26,13 @@ export type ResNetConfig = {
 
 /** Table 19 of the paper; the multiples' widths and depths from OpenAI's checkpoints. */
 export const RN50 = { imageSize: 224, width: 64, layers: [3, 4, 6, 3], embed: 1024 } as const satisfies ResNetConfig;
+/** RN101: 23 blocks in the third stage. */
 export const RN101 = { imageSize: 224, width: 64, layers: [3, 4, 23, 3], embed: 512 } as const satisfies ResNetConfig;
+/** RN50x4: EfficientNet-style scaling to about 4 times the computation of RN50. */
 export const RN50x4 = { imageSize: 288, width: 80, layers: [4, 6, 10, 6], embed: 640 } as const satisfies ResNetConfig;
+/** RN50x16: about 16 times the computation of RN50. */
 export const RN50x16 = { imageSize: 384, width: 96, layers: [6, 8, 18, 8], embed: 768 } as const satisfies ResNetConfig;
+/** RN50x64: about 64 times the computation of RN50. */
 export const RN50x64 = {
   imageSize: 448,
   width: 128,
@@ -114,6 +119,7 @@ export class Bottleneck extends Module {
     this.stride = stride;
   }
 
+  /** [B C H W] → [B 4c H/s W/s]. */
   forward(x: Tensor): Tensor {
     let y = x.pipe(this.conv1).pipe(this.norm1).pipe(relu); // [B c H W]
     y = y.pipe(this.conv2).pipe(this.norm2).pipe(relu);
@@ -136,6 +142,7 @@ export class AttentionPool extends Module {
     this.attention = new Attention({ width: channels, contextWidth: channels, outputs: embed, heads, init });
   }
 
+  /** [B C H W] → [B E]. */
   forward(x: Tensor): Tensor {
     const tokens = this.tokens(x); // [B N+1 C]
     const mean = tokens.slice(null, [0, 1]); // [B 1 C]
@@ -150,6 +157,7 @@ export class AttentionPool extends Module {
   }
 }
 
+/** CLIP's ResNet with an attention pool: [B 3 H W] → [B embed] (section 2.4). */
 export class ResNet extends Module {
   readonly config: ResNetConfig;
   readonly stem: Stem;

@@ -1,5 +1,6 @@
 import { type EncodingColumns, emptyColumns, joinColumns } from "./encoding.ts";
 
+/** How short texts are filled up. */
 export type Padding = {
   /** Pads to this many tokens; undefined pads to the longest of the batch. */
   length: number | undefined;

@@ -36,6 +36,7 @@ export type TokenizerParts = {
   warnings?: readonly string[] | undefined;
 };
 
+/** Options of `encode`. */
 export type EncodeOptions = {
   /** A second text, for templates that join two. */
   pair?: string | undefined;
@@ -56,6 +57,7 @@ export type EncodeOptions = {
   pad?: false | number | Partial<Padding> | undefined;
 };
 
+/** Options of `batch`. */
 export type BatchOptions = Omit<EncodeOptions, "pair" | "truncate" | "pad"> & {
   /** Tokens per row. Default: as many as the longest text has. */
   length?: number | undefined;

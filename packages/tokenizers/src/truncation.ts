@@ -1,6 +1,7 @@
 import { type EncodingColumns, sliceColumns } from "./encoding.ts";
 import { TokenizerError } from "./errors.ts";
 
+/** How long texts are cut. */
 export type Truncation = {
   /** Tokens of the whole result, those of the template included. */
   length: number;

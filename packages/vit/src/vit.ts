@@ -24,6 +24,7 @@ import {
 } from "@vlm/nn";
 import { resizePositions, sinCosPositions } from "./positions.ts";
 
+/** Sizes and variants of a Vision Transformer. */
 export type ViTConfig = {
   imageSize: number | readonly [height: number, width: number]; // H W
   patchSize: number; // P
@@ -112,6 +113,7 @@ export class AttentionPool extends Module {
 
 const small: Initializer = truncatedNormal(0.02);
 
+/** A Vision Transformer: [B 3 H W] → [B width], or [B classes] with a head. */
 export class ViT extends Module {
   readonly config: ViTConfig;
   readonly patch: Linear; // C·P·P → D

@@ -58,6 +58,7 @@ export const softplus = (x: Tensor): Tensor => unary(softplusOp, x);
 /** log σ(x) = −softplus(−x). */
 export const logSigmoid = (x: Tensor): Tensor => softplus(x.neg()).neg();
 
+/** Exact, by tanh, or x·σ(1.702x) as in CLIP. */
 export type GeluForm = "erf" | "tanh" | "quick";
 
 /**

@@ -183,6 +183,7 @@ function summedTo(x: Tensor, like: Tensor): Tensor {
   return (axes.length === 0 ? x : x.sum(axes, { keepDims: true })).cast(like.dtype);
 }
 
+/** Options of `attention`. */
 export type AttentionOptions = {
   /** Query n of N sees key m of M where m ≤ n + M − N: the queries are the last positions. */
   causal?: boolean;

@@ -15,6 +15,7 @@ export type PerAxis = number | readonly number[];
  */
 export type Padding = number | "same" | readonly (number | readonly [number, number])[];
 
+/** Options of convolutions, the same for each axis or one per axis. */
 export type ConvOptions = {
   /** [O], added to the result. */
   bias?: Tensor | null;
@@ -24,6 +25,7 @@ export type ConvOptions = {
   groups?: number;
 };
 
+/** Options of transposed convolutions. */
 export type ConvTransposeOptions = Omit<ConvOptions, "padding"> & {
   /** Removed around the result: what the forward convolution pads. */
   padding?: Exclude<Padding, "same">;

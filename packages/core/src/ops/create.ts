@@ -9,6 +9,7 @@ import { dataOp } from "./source.ts";
 /** Numbers nested as deep as the tensor's rank. */
 export type NestedArray = number | boolean | readonly NestedArray[];
 
+/** Shape and dtype, where the values do not say them. */
 export type TensorOptions = { shape?: Shape; dtype?: DType };
 
 /**

@@ -52,6 +52,7 @@ function targetRows(x: Tensor, target: Tensor, smoothing: number): Tensor {
   return smoothing === 0 ? rows : rows.mul(1 - smoothing).add(smoothing / classes);
 }
 
+/** Options of `crossEntropy`. */
 export type CrossEntropyOptions = {
   /** Axis of the classes; the last by default. */
   axis?: number;

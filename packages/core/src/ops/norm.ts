@@ -46,6 +46,7 @@ function normalize(x: Tensor, axes: readonly number[], eps: number, centre: bool
   return callKernel(normalizeOp, [x], { axes: [...axes], eps, centre })[0]!;
 }
 
+/** Gain, bias and ε of a normalisation. */
 export type NormOptions = {
   /** Multiplied after normalising; the shape of the normalised axes. */
   weight?: Tensor | null;
@@ -93,6 +94,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
   });
 }
 
+/** Options of `batchNorm`. */
 export type BatchNormOptions = NormOptions & {
   /** Running statistics [C] to normalise by; without them, the batch's own. */
   mean?: Tensor;

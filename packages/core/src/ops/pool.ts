@@ -7,6 +7,7 @@ import { maxOp, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 import { pad, windows } from "./view.ts";
 
+/** Options of pooling. */
 export type PoolOptions = {
   /** Distance of neighbouring windows; the window's size by default. */
   stride?: PerAxis;
@@ -75,6 +76,7 @@ export function maxPool(x: Tensor, window: PerAxis, options: PoolOptions = {}): 
   return reduce(maxOp, windowsOf(x, of, maxOp.identity(x.dtype)), windowAxes(of));
 }
 
+/** Options of average pooling. */
 export type AveragePoolOptions = PoolOptions & {
   /** Padding counts as zeros that are averaged over; else only elements of x count. Default true, as in PyTorch. */
   countPadding?: boolean;

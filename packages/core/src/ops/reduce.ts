@@ -8,7 +8,9 @@ import { addOp, maximumOp, minimumOp, mulOp } from "./arithmetic.ts";
 import { iota } from "./source.ts";
 import { expand, reshape } from "./view.ts";
 
+/** `keepDims` leaves reduced axes in place with size 1. */
 export type ReduceOptions = { keepDims?: boolean };
+/** One axis, several, or null for all; negative ones count from the last. */
 export type Axes = number | readonly number[] | null;
 
 const lowest: Record<DType, number> = {

@@ -6,8 +6,10 @@ import { repeat } from "./join.ts";
 import { iota } from "./source.ts";
 import { take } from "./take.ts";
 
+/** How samples between pixels are found. */
 export type ResizeMode = "nearest" | "linear" | "cubic";
 
+/** Options of `resize`. */
 export type ResizeOptions = {
   /** "linear" is bilinear on two axes, "cubic" bicubic (Keys 1981 with a = −0.75, as PyTorch). Default "linear". */
   mode?: ResizeMode;

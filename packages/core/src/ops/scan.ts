@@ -134,6 +134,7 @@ function scanRows(x: Tensor, attributes: ScanAttributes): Tensor {
   return callKernel(scanOp, [x], attributes)[0]!;
 }
 
+/** Options of cumulative sums and their kin. */
 export type ScanOptions = {
   /** From the last element to the first. */
   reverse?: boolean;

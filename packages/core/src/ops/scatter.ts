@@ -111,6 +111,7 @@ export const scatterOp: KernelOp = {
 /** For each row of hits [V N] the greatest n that is true, −1 where none is. */
 const lastHit = (hit: Tensor): Tensor => hit.where(iota(hit.shape[1]!), -1).max(1);
 
+/** How updates combine (default "add"), and the number of rows where there is no base. */
 export type ScatterOptions = { combine?: Combine; rows?: number };
 
 /**

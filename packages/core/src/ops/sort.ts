@@ -70,6 +70,7 @@ function sortKey(x: Tensor): Tensor {
   return isNan(single).where(0x7fffffff, bitXor(bits, bitAnd(shiftRight(bits, 31), 0x7fffffff)));
 }
 
+/** Elements in order, and the index (i32) where each was. */
 export type Sorted = { values: Tensor; indices: Tensor };
 
 /** Elements in ascending (or descending) order along an axis, and where they were (i32). Stable; NaN is greatest. */

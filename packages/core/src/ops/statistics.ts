@@ -5,6 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import { type Axes, maxOp, minOp, type ReduceOptions, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 
+/** Options of `variance` and `std`. */
 export type VarianceOptions = ReduceOptions & {
   /** Subtracted from the number of elements in the divisor: 1 gives the unbiased estimate. Default 0. */
   correction?: number;

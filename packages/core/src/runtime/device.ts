@@ -11,17 +11,25 @@ export type Prepared = { readonly kernels: number; dispose(): void };
 export type Device = {
   readonly name: string;
   readonly supports: Supports;
+  /** Room for `size` elements. Throws `OutOfMemoryError`. */
   allocate(dtype: DType, size: number): Buffer;
+  /** Gives the room back, once runs that use it are done. */
   free(buffer: Buffer): void;
+  /** Copies from host memory, before all later runs. */
   write(buffer: Buffer, data: HostArray): void;
+  /** Copies to host memory, after all earlier runs. */
   read(buffer: Buffer): Promise<HostArray>;
+  /** Compiles a program: kernels, order and memory plan. */
   prepare(program: Program): Promise<Prepared>;
   /** The promise settles with the run's verdict; runs happen in the order of the calls. */
   run(prepared: Prepared, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
+  /** Bytes and buffers in use now, and the most bytes there were. */
   memory(): { bytes: number; buffers: number; peak: number };
+  /** Closes the device; its tensors are lost. */
   dispose(): Promise<void>;
 };
 
+/** The devices: the graphics processor, WebAssembly SIMD on threads, and plain JavaScript as the reference. */
 export type DeviceName = "webgpu" | "wasm" | "js";
 
 /** How to make a device: by name, or from the application's own GPUDevice. */

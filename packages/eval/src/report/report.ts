@@ -4,6 +4,7 @@ import type { Estimate } from "../bootstrap.ts";
 /** What stands in a cell of a table: text, a share with its interval (shown in per cent), or a plain number. */
 export type TableCell = string | number | Estimate;
 
+/** A line of a diagram, by name and points. */
 export type Line = { name: string; points: readonly (readonly [x: number, y: number])[] };
 
 /** A picture and the words under it; `good` marks a right or a wrong answer. */

@@ -8,6 +8,7 @@ import { Linear } from "./linear.ts";
 import { RMSNorm } from "./rms-norm.ts";
 import { applyRotary, type RotaryConfig } from "./rotary.ts";
 
+/** Sizes and variants of attention. */
 export type AttentionConfig = {
   width: number; // D
   heads: number; // H
@@ -40,6 +41,7 @@ export type AttentionConfig = {
   outInit?: Initializer;
 };
 
+/** What attention sees besides x. */
 export type AttentionInputs = {
   /** Where keys and values come from, [B M E]; for cross-attention. */
   context?: Tensor;
@@ -87,6 +89,7 @@ export class Attention extends Module {
     this.dropout = new Dropout(config.dropout ?? 0);
   }
 
+  /** [B N D] → [B N D]. */
   forward(x: Tensor, inputs: AttentionInputs = {}): Tensor {
     const { heads } = this.config;
     const { headWidth } = sizes(this.config);

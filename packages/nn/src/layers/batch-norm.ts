@@ -3,6 +3,7 @@ import { constant, initialKey } from "../init/initializer.ts";
 import { Module } from "../module/module.ts";
 import { Parameter, StateBuffer } from "../module/parameter.ts";
 
+/** Options of `BatchNorm`. */
 export type BatchNormOptions = {
   /** ε under the root. Default 1e-5. */
   eps?: number;
@@ -33,6 +34,7 @@ export class BatchNorm extends Module {
     this.runningVariance = new StateBuffer(ones([channels]));
   }
 
+  /** [B C …] → [B C …]; in training the running statistics change. */
   forward(x: Tensor): Tensor {
     const perChannel = x.shape.map((_, axis) => (axis === 1 ? -1 : 1)); // [1 C 1 …]
     const { mean, variance } = currentContext().training ? this.batchStatistics(x) : this.running();

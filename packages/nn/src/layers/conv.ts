@@ -44,6 +44,7 @@ export class Conv1d extends Convolution<ConvLayerOptions> {
     super([outputs, inputs / (options.groups ?? 1), size], outputs, options);
   }
 
+  /** [B C N] → [B O N']. */
   forward(x: Tensor): Tensor {
     return conv1d(x, this.weight, { ...this.config, bias: this.bias });
   }
@@ -63,6 +64,7 @@ export class Conv2d extends Convolution<ConvLayerOptions> {
     super([outputs, inputs / (options.groups ?? 1), ...pair(size)], outputs, options);
   }
 
+  /** [B C H W] → [B O H' W']. */
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight, { ...this.config, bias: this.bias });
   }
@@ -82,6 +84,7 @@ export class ConvTranspose2d extends Convolution<ConvTransposeLayerOptions> {
     super([inputs, outputs / (options.groups ?? 1), ...pair(size)], outputs, options);
   }
 
+  /** [B C H W] → [B O H' W']. */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight, { ...this.config, bias: this.bias });
   }

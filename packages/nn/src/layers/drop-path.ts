@@ -14,6 +14,7 @@ export class DropPath extends Module {
     this.rate = checkRate("DropPath", rate);
   }
 
+  /** [B …] → [B …]; the identity outside of training. */
   forward(x: Tensor): Tensor {
     if (this.rate === 0 || !currentContext().training) return x;
     const shape = x.shape.map((n, axis) => (axis === 0 ? n : 1)); // [B 1 …]

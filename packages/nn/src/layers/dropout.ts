@@ -35,6 +35,7 @@ export class Dropout extends Module {
     this.rate = checkRate("Dropout", rate);
   }
 
+  /** The same shape; the identity outside of training. */
   forward(x: Tensor): Tensor {
     if (this.rate === 0 || !currentContext().training) return x;
     return keepMask("Dropout", this.rate, x.shape).where(x.mul(1 / (1 - this.rate)), 0);

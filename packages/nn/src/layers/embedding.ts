@@ -15,6 +15,7 @@ export class Embedding extends Module {
     this.weight = new Parameter((options.init ?? normal(1))([count, width], initialKey()));
   }
 
+  /** Ids […] → vectors [… D]. */
   forward(ids: Tensor): Tensor {
     checkIds(ids, this.weight.shape[0]!);
     return take(this.weight, ids);

@@ -21,6 +21,7 @@ export class GroupNorm extends Module {
     this.bias = new Parameter(constant(0)([channels], initialKey()));
   }
 
+  /** [B C …] → [B C …]. */
   forward(x: Tensor): Tensor {
     return groupNorm(x, this.groups, { weight: this.weight, bias: this.bias, eps: this.eps });
   }

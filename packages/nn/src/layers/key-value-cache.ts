@@ -1,5 +1,6 @@
 import { Cell, type DType, fill, iota, logicalAnd, type Tensor, zeros } from "@vlm/core";
 
+/** Sizes of a cache. */
 export type KeyValueCacheConfig = {
   batch: number; // B
   /** Heads of keys and values. */

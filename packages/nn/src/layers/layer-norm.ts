@@ -3,6 +3,7 @@ import { constant, initialKey } from "../init/initializer.ts";
 import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
 
+/** Options of `LayerNorm`. */
 export type LayerNormOptions = {
   /** ε under the root. Default 1e-5; papers differ (BERT 1e-12, MAE 1e-6). */
   eps?: number;
@@ -26,6 +27,7 @@ export class LayerNorm extends Module {
     this.bias = affine && bias ? new Parameter(constant(0)([width], initialKey())) : null;
   }
 
+  /** [… D] → [… D]. */
   forward(x: Tensor): Tensor {
     return layerNorm(x, { weight: this.weight, bias: this.bias, eps: this.eps });
   }

@@ -4,6 +4,7 @@ import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
 import type { LoRA } from "./lora.ts";
 
+/** Options of `Linear`. */
 export type LinearOptions = {
   /** Adds a learned vector. Default true. */
   bias?: boolean;
@@ -27,6 +28,7 @@ export class Linear extends Module {
     this.bias = bias ? new Parameter(biasInit([outputs], initialKey())) : null;
   }
 
+  /** [… I] → [… O]. */
   forward(x: Tensor): Tensor {
     let y = x.matmul(this.weight.transpose()); // [… O]
     if (this.bias) y = y.add(this.bias);

@@ -7,6 +7,7 @@ import { Parameter } from "../module/parameter.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 
+/** Options of LoRA. */
 export type LoRAOptions = {
   /** r in the paper. */
   rank: number;
@@ -33,6 +34,7 @@ export class LoRA extends Module {
     this.scale = alpha / rank;
   }
 
+  /** [… I] → [… O]: what the adapter adds. */
   forward(x: Tensor): Tensor {
     return x.pipe(this.dropout).matmul(this.down.transpose()).matmul(this.up.transpose()).mul(this.scale); // [… O]
   }

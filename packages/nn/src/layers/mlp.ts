@@ -5,6 +5,7 @@ import { type Activation, activate } from "./activation.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 
+/** Sizes and variants of a feed-forward part. */
 export type MlpConfig = {
   width: number; // D
   /** Width inside. Default 4·width. */
@@ -36,6 +37,7 @@ export class Mlp extends Module {
     this.dropout = new Dropout(dropout);
   }
 
+  /** [… D] → [… D]. */
   forward(x: Tensor): Tensor {
     return activate(x.pipe(this.up), this.activation).pipe(this.down).pipe(this.dropout); // [… D]
   }
@@ -62,6 +64,7 @@ export class GatedMlp extends Module {
     this.dropout = new Dropout(dropout);
   }
 
+  /** [… D] → [… D]. */
   forward(x: Tensor): Tensor {
     return activate(x.pipe(this.gate), this.activation).mul(x.pipe(this.up)).pipe(this.down).pipe(this.dropout);
   }

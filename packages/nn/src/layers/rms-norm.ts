@@ -15,6 +15,7 @@ export class RMSNorm extends Module {
     this.weight = affine ? new Parameter(constant(1)([width], initialKey())) : null;
   }
 
+  /** [… D] → [… D]. */
   forward(x: Tensor): Tensor {
     return rmsNorm(x, { weight: this.weight, eps: this.eps });
   }

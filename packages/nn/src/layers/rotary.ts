@@ -1,6 +1,7 @@
 /** Rotary position embedding, Su et al. 2021, arXiv:2104.09864. */
 import { concat, type Tensor, tensor } from "@vlm/core";
 
+/** How positions turn queries and keys. */
 export type RotaryConfig = {
   /** Base of the frequencies. Default 10,000. */
   theta?: number;

@@ -7,6 +7,7 @@ import { DropPath } from "./drop-path.ts";
 import { LayerNorm } from "./layer-norm.ts";
 import { Mlp } from "./mlp.ts";
 
+/** Sizes and variants of a block. */
 export type TransformerBlockConfig = {
   width: number; // D
   heads: number; // H
@@ -50,6 +51,7 @@ export class TransformerBlock extends Module {
     this.dropPath = new DropPath(config.dropPath ?? 0);
   }
 
+  /** [B N D] → [B N D]. */
   forward(x: Tensor, inputs: AttentionInputs = {}): Tensor {
     x = x.add(x.pipe(this.norm1).pipe(this.attention, inputs).pipe(this.dropPath)); // [B N D]
     return x.add(x.pipe(this.norm2).pipe(this.mlp).pipe(this.dropPath));

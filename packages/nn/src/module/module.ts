@@ -15,6 +15,7 @@ export type ParameterFilter = RegExp | ((path: string, parameter: Parameter) => 
  * paths counts once, under the first. Private `#fields` and a property called `config` are not searched.
  */
 export abstract class Module {
+  /** How `x.pipe(module)` calls `forward`: under the module's path. */
   [pipeHook](x: Tensor, args: readonly unknown[]): unknown {
     return callModule(this, x, args);
   }

@@ -62,6 +62,7 @@ export abstract class CellTensor extends Tensor {
     }
   }
 
+  /** Kind, dtype and shape. */
   override toString(): string {
     return `${this.constructor.name} ${this.dtype} [${this.shape.join(" ")}]`;
   }

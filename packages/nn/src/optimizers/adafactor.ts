@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "@vlm/core";
 import type { Module } from "../module/module.ts";
 import { Optimizer, type OptimizerOptions, positive, type Settings, type Slots, type Updated } from "./optimizer.ts";
 
+/** Options of `Adafactor`. */
 export type AdafactorOptions = OptimizerOptions & {
   /** β₂ at step t is 1 − t^decay. Default −0.8. */
   decay?: number;

@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "@vlm/core";
 import type { Module } from "../module/module.ts";
 import { Optimizer, type OptimizerOptions, positive, type Settings, type Slots, type Updated } from "./optimizer.ts";
 
+/** Options of `Adam` and `AdamW`. */
 export type AdamOptions = OptimizerOptions & {
   /** Decay rates of the two moments. Default [0.9, 0.999]. */
   betas?: readonly [number, number];

@@ -2,6 +2,7 @@ import { Cell, commit, type Tensor, zeros } from "@vlm/core";
 import type { Module } from "../module/module.ts";
 import type { CellTensor } from "../module/parameter.ts";
 
+/** Options of `EMA`. */
 export type EMAOptions = {
   /** Share of the average that stays at each update. */
   decay: number;

@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "@vlm/core";
 import type { Module } from "../module/module.ts";
 import { Optimizer, type OptimizerOptions, positive, type Settings, type Slots, type Updated } from "./optimizer.ts";
 
+/** Options of `Lion`. */
 export type LionOptions = OptimizerOptions & {
   /** Weights of the momentum in the direction, and in itself. Default [0.9, 0.99]. */
   betas?: readonly [number, number];

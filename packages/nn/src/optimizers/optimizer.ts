@@ -17,6 +17,7 @@ export type ParameterGroup = {
   weightDecay?: number;
 };
 
+/** What all optimisers take. */
 export type OptimizerOptions = {
   /** Learning rate. */
   lr: Rate;

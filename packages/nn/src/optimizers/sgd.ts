@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "@vlm/core";
 import type { Module } from "../module/module.ts";
 import { Optimizer, type OptimizerOptions, positive, type Settings, type Slots, type Updated } from "./optimizer.ts";
 
+/** Options of `SGD`. */
 export type SGDOptions = OptimizerOptions & {
   /** Share of the last direction in the next. Default 0. */
   momentum?: number;

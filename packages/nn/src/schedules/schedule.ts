@@ -6,15 +6,25 @@ import { Tensor } from "@vlm/core";
 
 /** The arithmetic that schedules are written in. */
 export type Arithmetic<T> = {
+  /** A constant. */
   number(value: number): T;
+  /** a + b. */
   add(a: T, b: T): T;
+  /** a · b. */
   mul(a: T, b: T): T;
+  /** a / b. */
   div(a: T, b: T): T;
+  /** The lesser of the two. */
   min(a: T, b: T): T;
+  /** The greater of the two. */
   max(a: T, b: T): T;
+  /** ⌊a⌋. */
   floor(a: T): T;
+  /** cos a. */
   cos(a: T): T;
+  /** eᵃ. */
   exp(a: T): T;
+  /** √a. */
   sqrt(a: T): T;
   /** `yes` where a < b, else `no`. */
   ifLess(a: T, b: T, yes: T, no: T): T;

@@ -15,11 +15,13 @@ export type RunState = {
 export interface CheckpointStore {
   /** The newest complete checkpoint, or undefined when there is none. Called once, before the first step. */
   latest(): Promise<(RunState & { readonly step: number }) | undefined>;
+  /** Keeps the state after `step`. */
   save(step: number, state: RunState): Promise<void>;
   /** Called when the run is over, also after an error. */
   close?(): Promise<void>;
 }
 
+/** Where a run is saved, and when. */
 export type CheckpointOptions = {
   store: CheckpointStore;
   /** Saves after this many steps. */

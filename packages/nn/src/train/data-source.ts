@@ -11,6 +11,7 @@ export interface DataSource<B> extends AsyncIterable<B> {
   restore(state: unknown): void;
 }
 
+/** Options of `Examples`. */
 export type ExamplesOptions = {
   /** Examples in a batch. */
   batch: number;
@@ -60,6 +61,7 @@ export class Examples<E, B> implements DataSource<B> {
     this.next = next!;
   }
 
+  /** Batches from the position where the last loop stopped. */
   async *[Symbol.asyncIterator](): AsyncGenerator<B, void, undefined> {
     const { batch, dropLast = true, shuffle } = this.options;
     const count = this.examples.length;

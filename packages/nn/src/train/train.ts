@@ -10,6 +10,7 @@ import { explain } from "./non-finite.ts";
 import { ownTerminal, ProgressBar, type TrainProgress } from "./progress.ts";
 import { RunCells } from "./run-state.ts";
 
+/** What `train` trains, on what, how long, and what it tells meanwhile. */
 export type TrainOptions<B> = {
   model: Module;
   optimizer: Optimizer;
@@ -28,7 +29,12 @@ export type TrainOptions<B> = {
   /** Where to save, and when: a store alone saves every ten minutes. The run goes on from the newest one there. */
   checkpoint?: CheckpointStore | CheckpointOptions;
   /** Measures the model now and then, and after the last step. */
-  evaluate?: { every: number; run: (step: number) => Promise<Record<string, number>> };
+  evaluate?: {
+    /** Steps from one measurement to the next. */
+    every: number;
+    /** Results by name. */
+    run: (step: number) => Promise<Record<string, number>>;
+  };
   /**
    * When loss or gradient is not finite: stop with a `NonFiniteError` that names the place (default), or leave the
    * update out and go on. Nothing is written in either case.
@@ -44,6 +50,7 @@ export type TrainOptions<B> = {
   signal?: AbortSignal;
 };
 
+/** What a finished run has to say. */
 export type TrainResult = {
   /** Steps done in all. */
   step: number;

@@ -10,6 +10,7 @@ import { readTokenizerJson } from "./tokenizer-json.ts";
  */
 export type TokenizerSource = string | URL | TokenizerFiles | Readonly<Record<string, unknown>>;
 
+/** Options of `Tokenizer.load`. */
 export type LoadOptions = UrlOptions & {
   /** For tiktoken files: the pattern and the special tokens, which they do not hold. */
   tiktoken?: TiktokenOptions | undefined;

@@ -9,6 +9,7 @@ import { readTokenizerJson } from "./tokenizer-json.ts";
 export const QWEN_PATTERN =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** What a tiktoken file does not hold. */
 export type TiktokenOptions = {
   /** The splitting pattern; the file does not hold it. */
   pattern?: string | undefined;

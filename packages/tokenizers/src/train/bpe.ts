@@ -9,6 +9,7 @@ import { BYTE_TO_CHAR, toByteChars, wellFormed } from "../text/utf8.ts";
 import { Tokenizer } from "../tokenizer.ts";
 import { learnMerges } from "./learn-merges.ts";
 
+/** Options of `trainBpe`. */
 export type TrainBpeOptions = {
   /** Tokens in all: special ones, bytes and merges. Fewer come out when the texts run out of pairs. */
   vocabSize: number;

@@ -12,6 +12,7 @@ export interface ByteSource {
   readonly identity: string | undefined;
   /** The bytes [begin, end), in a buffer that belongs to the caller. */
   read(begin: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Closes the file or connection. */
   close?(): Promise<void>;
 }
 

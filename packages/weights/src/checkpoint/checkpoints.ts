@@ -10,10 +10,13 @@ export type RunState = { readonly tensors: ReadonlyMap<string, Tensor>; readonly
 
 /** Keeps the checkpoints of a run: what `train` of @vlm/nn takes as `checkpoint: { store }`. */
 export type RunCheckpoints = {
+  /** The newest state that is whole, or undefined before the first. */
   latest(): Promise<
     { readonly step: number; readonly tensors: Map<string, Tensor>; readonly json: JsonValue } | undefined
   >;
+  /** Writes a state; it counts once all of it is on disk. */
   save(step: number, state: RunState): Promise<void>;
+  /** Gives the folder back to other writers. */
   close(): Promise<void>;
 };
 

@@ -15,13 +15,16 @@ export type Checkpoint = {
   readonly files: readonly string[];
   /** Newer checkpoints that are damaged and were passed over, with the reason. */
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  /** A small JSON file of the checkpoint. */
   json(file: string): Promise<JsonValue>;
   /** Opens a file of tensors; close it after use. `load` takes it as a source. */
   tensors(file: string): Promise<TensorStore>;
 };
 
+/** Options of `readCheckpoint`. */
 export type ReadCheckpointOptions = {
   signal?: AbortSignal | undefined;
+  /** Hears of states that were passed over. Default `console.warn`. */
   onWarning?: ((message: string) => void) | undefined;
 };
 

@@ -45,12 +45,14 @@ export class ConfigReader {
     return this.has(name) ? this.number(name) : undefined;
   }
 
+  /** A boolean field. */
   flag(name: string, fallback?: boolean): boolean {
     const value = this.value(name, fallback);
     if (typeof value === "boolean") return value;
     throw this.wrong(name, "true or false");
   }
 
+  /** A string field. */
   text(name: string, fallback?: string): string {
     const value = this.value(name, fallback);
     if (typeof value === "string") return value;

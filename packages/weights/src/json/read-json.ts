@@ -4,6 +4,7 @@ import { type ModelSource, openIfThere } from "../source/model-source.ts";
 import { decodeUtf8 } from "./decode-utf8.ts";
 import { JsonScanner, type JsonValue } from "./json-scanner.ts";
 
+/** Options of `readJson`. */
 export type ReadJsonOptions = {
   /** Refuse files above this many bytes; default 10 MB. */
   maxBytes?: number;

@@ -15,7 +15,9 @@ export interface Expression {
   readonly keys: readonly string[];
   /** The parameter's shape from those in the file. Throws an `Error` whose message says what does not fit. */
   shape(of: (key: string) => Shape, target: Shape | undefined): Shape;
+  /** The parameter's values from those of the file. */
   load(of: (key: string) => Block, target: Shape | undefined): Block;
+  /** The file's values from the parameter's. */
   save(value: Block, put: (key: string, value: Block, part?: Part) => void): void;
 }
 

@@ -4,6 +4,7 @@ import { compilePattern, type Pattern } from "./pattern.ts";
 /** One row: a parameter's path, and the file's key or what is made from its keys. Both are patterns. */
 export type KeyRule = readonly [parameter: string, from: KeyExpression];
 
+/** What a key map passes over, and spellings it takes. */
 export type KeyMapOptions = {
   /** Tensors of the file that are known and not needed, by pattern. */
   ignore?: readonly string[];

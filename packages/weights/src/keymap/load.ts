@@ -8,6 +8,7 @@ import type { KeyMap } from "./key-map.ts";
 import type { ModelLike, ParameterLike } from "./model-like.ts";
 import { type Assignment, planLoad } from "./plan-load.ts";
 
+/** Options of `load`. */
 export type LoadOptions = WeightsOptions & {
   /** Float dtype that the model's float parameters take; default: each keeps its own. */
   dtype?: "f32" | "f16" | "bf16" | undefined;

@@ -13,5 +13,6 @@ export interface ParameterLike {
 
 /** What loading and saving need of a model: its parameters and running statistics, each by its path, once. Modules have it. */
 export interface ModelLike {
+  /** All parameters and buffers, each with its path. */
   stateDict(): Iterable<readonly [path: string, parameter: ParameterLike]>;
 }

@@ -6,6 +6,7 @@ import type { TensorStore } from "../safetensors/tensor-store.ts";
 import type { SourceLike } from "../source/open-source.ts";
 import { refuseBadBool } from "./load.ts";
 
+/** Options of `readTensors`. */
 export type ReadTensorsOptions = WeightsOptions & {
   /** Only these tensors; default: all. */
   names?: readonly string[] | undefined;

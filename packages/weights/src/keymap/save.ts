@@ -10,6 +10,7 @@ import { identityMap, type KeyMap } from "./key-map.ts";
 import type { ModelLike, ParameterLike } from "./model-like.ts";
 import { rowFor } from "./plan-load.ts";
 
+/** Options of `save`. */
 export type SaveOptions = SaveTensorsOptions & {
   /** Float dtype to store; default: each parameter's own. */
   dtype?: "f32" | "f16" | "bf16" | undefined;

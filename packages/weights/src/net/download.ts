@@ -10,6 +10,7 @@ export type Sink = {
   readonly size: number;
   /** What identified the content these bytes belong to, kept beside them. */
   readonly validator: string | undefined;
+  /** Appends bytes. */
   write(chunk: Uint8Array): Promise<void>;
   /** Empties the sink and remembers what the bytes to come belong to. */
   reset(validator: string | undefined): Promise<void>;

@@ -9,6 +9,7 @@ import { type HeaderOptions, SafetensorsFile } from "./safetensors-file.ts";
 import { ShardedSafetensors } from "./sharded-safetensors.ts";
 import type { TensorStore } from "./tensor-store.ts";
 
+/** Where a model's tensors are, and which limits their files keep. */
 export type WeightsOptions = SourceOptions &
   HeaderOptions & {
     /** Name of the weights' file or index, where it is not one of the usual ones. */

@@ -61,6 +61,7 @@ export class SafetensorsFile implements TensorStore {
     return readRanges(this.source, ranges, signal);
   }
 
+  /** Closes the file. */
   async close(): Promise<void> {
     await this.source.close?.();
   }

@@ -4,6 +4,7 @@ import { bitsOf } from "./stored-dtype.ts";
 import { contentOf, type TensorContent } from "./tensor-content.ts";
 import { encodeSafetensors, type NamedTensors } from "./write-safetensors.ts";
 
+/** Options of `saveTensors`. */
 export type SaveTensorsOptions = {
   /** Strings under `__metadata__`; `format` is "pt" unless given, which Hugging Face's loaders ask for. */
   metadata?: Readonly<Record<string, string>> | undefined;

@@ -6,6 +6,7 @@ import { type StoredDType, storedDType } from "./stored-dtype.ts";
 export type TensorLike = {
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** The elements in row-major order. */
   data(): HostArray | Promise<HostArray>;
 };
 
@@ -13,6 +14,7 @@ export type TensorLike = {
 export type TensorContent = {
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
+  /** The tensor's bytes, little-endian and in row-major order. */
   bytes(): Promise<Uint8Array>;
 };
 

@@ -7,5 +7,6 @@ export interface TensorStore {
   readonly metadata: ReadonlyMap<string, string>;
   /** The bytes of tensors as stored, in the order asked for; neighbours in a file are read together. */
   read(names: readonly string[], signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>[]>;
+  /** Closes the files. */
   close(): Promise<void>;
 }

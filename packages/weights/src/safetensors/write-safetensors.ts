@@ -2,6 +2,7 @@ import { printable, VlmError } from "@vlm/core";
 import { bitsOf } from "./stored-dtype.ts";
 import { contentOf, type TensorContent, type TensorLike } from "./tensor-content.ts";
 
+/** Tensors by name, in the order in which they are written. */
 export type NamedTensors = Iterable<readonly [name: string, tensor: TensorLike | TensorContent]>;
 
 /** A safetensors file ready to be written: its size, and its bytes piece by piece. */

@@ -22,5 +22,6 @@ export type SourceOptions = HttpOptions & {
   endpoint?: string | undefined;
   /** Folder inside the model's files. */
   subfolder?: string | undefined;
+  /** Called while files are fetched. */
   onProgress?: ((progress: Progress) => void) | undefined;
 };

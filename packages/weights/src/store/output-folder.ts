@@ -13,11 +13,18 @@ export interface OutputFolder {
   rename?(from: string, to: string): Promise<void>;
   /** Names directly inside a folder (""), of files and folders; none if it does not exist. */
   list(path: string): Promise<string[]>;
+  /** A file for reading. */
   open(path: string): Promise<ByteSource>;
   /** Removes a file, or a folder with all it holds. What is absent is no error. */
   remove(path: string): Promise<void>;
   /** Bytes that can still be written, where that is known. */
   free(): Promise<number | undefined>;
   /** Takes the folder for one writer, or says who has it. */
-  lock(): Promise<{ release(): Promise<void> } | LockOwner>;
+  lock(): Promise<
+    | {
+        /** Lets other writers in. */
+        release(): Promise<void>;
+      }
+    | LockOwner
+  >;
 }

@@ -18,6 +18,7 @@ export interface Store {
   readonly name: string;
   /** A file's content, or undefined where there is none. Links are followed. */
   open(path: string): Promise<ByteSource | undefined>;
+  /** A small file's text; undefined where there is none. */
   readText(path: string): Promise<string | undefined>;
   /** Replaces a small file at once. */
   writeText(path: string, text: string): Promise<void>;
