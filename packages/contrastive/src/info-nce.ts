@@ -1,7 +1,7 @@
 import { iota, type Tensor, VlmError } from "@vlm/core";
 import { checkPairs, checkTemperature, normalize } from "./embeddings.ts";
 
-/** Options of `infoNce`. */
+/** Options of `infoNCE`. */
 export type InfoNceOptions = {
   /** τ. Default 0.07. */
   temperature?: number;

@@ -24,7 +24,7 @@ export type Checkpoint = {
 /** Options of `readCheckpoint`. */
 export type ReadCheckpointOptions = {
   signal?: AbortSignal | undefined;
-  /** Hears of states that were passed over. Default `console.warn`. */
+  /** Hears of damaged checkpoints that were passed over. Default `console.warn`. */
   onWarning?: ((message: string) => void) | undefined;
 };
 
