@@ -370,18 +370,17 @@ class LoopRenderer {
     const totals = fresh();
     clear(totals);
     let sums = totals;
-    const blocks: Blocks = {
-      begin() {
-        if (sums === totals) sums = fresh();
-        clear(sums);
-      },
-      end() {
-        list.forEach(({ reduce }, at) => {
-          totals[at]!.forEach((total, u) => {
-            join(reduce, total, sums[at]![u]!);
-          });
+    const blocks: Blocks = (body) => {
+      const above = sums;
+      sums = fresh();
+      clear(sums);
+      body();
+      list.forEach(({ reduce }, at) => {
+        above[at]!.forEach((total, u) => {
+          join(reduce, total, sums[at]![u]!);
         });
-      },
+      });
+      sums = above;
     };
     const roots = list.map(({ reduce }) => reduce.value);
     this.eachInner(
@@ -419,7 +418,8 @@ class LoopRenderer {
 
   /**
    * Loops over the inner range; `body` runs for each vector with `values.unroll` set. Long runs are cut into blocks,
-   * for sums that are exact enough: each block has sums of its own, which then are added up.
+   * for sums that are exact enough: each block has sums of its own, which then are added up. So are very long ones
+   * into blocks of blocks: in f32, each number should be of at most some hundred that are added to one sum.
    */
   private eachInner(
     lanes: number,
@@ -485,21 +485,29 @@ class LoopRenderer {
         innermost(axis, at, size);
         return;
       }
-      const end = code.local();
-      code.loop(() => {
-        code.get(at).i32(block).op(op.add).tee(end).i32(size).get(end).i32(size).op(op.ltU, op.select).set(end);
-        blocks.begin();
-        innermost(axis, at, { local: end });
-        blocks.end();
-        code.get(at).i32(size).op(op.ltS);
-      });
+      /** From `at` to `limit`, in parts of `length`, each with sums of its own. */
+      const inParts = (length: number, limit: Bound, part: (end: number) => void): void => {
+        const end = code.local();
+        code.loop(() => {
+          code.get(at).i32(length).op(op.add).tee(end).bound(limit).get(end).bound(limit);
+          code.op(op.ltU, op.select).set(end);
+          blocks(() => part(end));
+          code.get(at).bound(limit).op(op.ltS);
+        });
+      };
+      const inBlocks = (limit: Bound): void => inParts(block, limit, (end) => innermost(axis, at, { local: end }));
+      if (size <= 4 * LONG_RUN * block) inBlocks(size);
+      else inParts(LONG_RUN * block, size, (end) => inBlocks({ local: end }));
     };
     values.scope(() => enter(0));
   }
 }
 
-/** Called around each block of a long run. */
-type Blocks = { begin(): void; end(): void };
+/** Emits one block of a long run, with sums of its own that are added to those around it. */
+type Blocks = (body: () => void) => void;
+
+/** Blocks in a block of blocks. */
+const LONG_RUN = 64;
 
 /** Rows up to this length, and values of at least so many operations, are kept rather than computed twice. */
 const MEMO_ELEMENTS = 16384;
