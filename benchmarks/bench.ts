@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { curveChart, ratioChart } from "./src/report/chart.ts";
 import { markdownOf } from "./src/report/markdown.ts";
 import { writePage } from "./src/report/page.ts";
-import type { Report, RunOptions, Suite } from "./src/report/report.ts";
+import type { Findings, Report, RunOptions, Suite } from "./src/report/report.ts";
 import { describeMachine } from "./src/run/machine.ts";
 import { curves } from "./src/suites/curves.ts";
 import { gpu } from "./src/suites/gpu.ts";
@@ -60,6 +60,7 @@ const options: RunOptions = {
   filter: values.filter,
   without: values.without.split(",").filter(Boolean),
   log: (text) => console.log(text),
+  keep: () => {},
 };
 const folder = values.out ?? fileURLToPath(new URL(`results/${machine.date}`, import.meta.url));
 mkdirSync(folder, { recursive: true });
@@ -67,21 +68,25 @@ mkdirSync(folder, { recursive: true });
 const chosen = positionals.length > 0 ? positionals : Object.keys(suites).filter((name) => name !== "gpu");
 for (const name of chosen) {
   const start = performance.now();
-  const findings = await suites[name]!.run(options);
-  const report: Report = { suite: name, machine, seconds: (performance.now() - start) / 1000, ...findings };
+  const keep = (findings: Findings): void => {
+    writeReport({ suite: name, machine, seconds: (performance.now() - start) / 1000, ...findings });
+  };
+  keep(await suites[name]!.run({ ...options, keep }));
+  console.log(`${name}: ${path.relative(process.cwd(), folder)}/${name}.md`);
+}
+
+function writeReport(report: Report): void {
+  const { suite } = report;
   const write = (file: string, content: string): void => writeFileSync(path.join(folder, file), content);
-  write(
-    `${name}.json`,
-    `${JSON.stringify(report, (_, x) => (typeof x === "number" ? Number(x.toPrecision(5)) : x), 1)}\n`,
-  );
-  write(`${name}.md`, markdownOf(report));
+  const short = (_: string, x: unknown): unknown => (typeof x === "number" ? Number(x.toPrecision(5)) : x);
+  write(`${suite}.json`, `${JSON.stringify(report, short, 1)}\n`);
+  write(`${suite}.md`, markdownOf(report));
   for (const threads of new Set(report.comparisons?.map((comparison) => comparison.threads))) {
     const some = report.comparisons!.filter((comparison) => comparison.threads === threads);
-    const title = `${name}: time over ours, ${threads} thread${threads === 1 ? "" : "s"}`;
-    write(`${name}-${threads}.svg`, ratioChart(title, some));
+    const title = `${suite}: time over ours, ${threads} thread${threads === 1 ? "" : "s"}`;
+    write(`${suite}-${threads}.svg`, ratioChart(title, some));
   }
   report.curves?.forEach((curve, i) => {
-    write(`${name}-${i + 1}.svg`, curveChart(curve));
+    write(`${suite}-${i + 1}.svg`, curveChart(curve));
   });
-  console.log(`${name}: ${path.relative(process.cwd(), folder)}/${name}.md`);
 }

@@ -31,6 +31,8 @@ export type RunOptions = {
   /** Contenders to leave out, by the beginnings of their names. */
   without: readonly string[];
   log(text: string): void;
+  /** Keeps what has been found so far: a long run that is ended loses nothing. */
+  keep(findings: Findings): void;
 };
 
 export type Suite = { about: string; run(options: RunOptions): Promise<Findings> };

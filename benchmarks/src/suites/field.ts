@@ -35,6 +35,7 @@ export async function measureAll(cases: readonly Case[], options: RunOptions): P
         const comparison = await field.compare(name, work, options.pace);
         comparisons.push(comparison);
         options.log(lineOf(comparison));
+        options.keep({ comparisons, versions });
       }
     } finally {
       field.close();

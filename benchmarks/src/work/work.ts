@@ -143,6 +143,3 @@ export function bytesOf(work: Work): number {
       return 0;
   }
 }
-
-export const weightCount = (program: Program): number =>
-  program.specs.filter(({ role }) => role === "weight").reduce((sum, { shape }) => sum + sizeOf(shape), 0);
