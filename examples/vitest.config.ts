@@ -3,5 +3,5 @@ import shared from "../vitest.shared.ts";
 
 export default mergeConfig(
   shared,
-  defineProject({ test: { name: "examples", testTimeout: 240_000, hookTimeout: 240_000 } }),
+  defineProject({ test: { name: "examples", testTimeout: 900_000, hookTimeout: 900_000 } }),
 );

@@ -56,7 +56,7 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
     it("trains, says where, pauses and goes on, searches, describes, offline and by keyboard", async () => {
       const { page } = site;
       const step = (): Promise<number> => page.evaluate(() => Number(document.body.dataset.step ?? 0));
-      await page.waitForFunction(() => Number(document.body.dataset.step ?? 0) >= 3, null, { timeout: 200_000 });
+      await page.waitForFunction(() => Number(document.body.dataset.step ?? 0) >= 3, null, { timeout: 600_000 });
       expect(await page.textContent("#device")).toMatch(webgpu ? /WebGPU/ : /WebAssembly/);
       await page.context().setOffline(true);
       await page.focus("#pause");
@@ -64,16 +64,16 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
       expect(await page.textContent("#pause")).toBe("Resume");
       await page.fill("#words", "red fruit");
       await page.keyboard.press("Enter");
-      await page.waitForSelector("#hits li", { timeout: 100_000 });
+      await page.waitForSelector("#hits li", { timeout: 300_000 });
       expect(await page.locator("#hits li").count()).toBe(12);
       await page.focus("#pad");
       for (let i = 0; i < 4; i++) await page.keyboard.press("ArrowRight");
-      await page.waitForSelector("#captions li", { timeout: 100_000 });
+      await page.waitForSelector("#captions li", { timeout: 300_000 });
       expect(await page.textContent("#captions li")).toMatch(/\p{L}+ \(-?\d\.\d\d\)$/u);
       const before = await step();
       await page.focus("#pause");
       await page.keyboard.press("Enter");
-      await page.waitForFunction((at) => Number(document.body.dataset.step) > at + 1, before, { timeout: 100_000 });
+      await page.waitForFunction((at) => Number(document.body.dataset.step) > at + 1, before, { timeout: 300_000 });
       expect(await page.textContent("#problem")).toBe("");
       expect(site.errors).toEqual([]);
     });
@@ -100,7 +100,7 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
     await saveModel(path.join(site, "model"));
     const { page, errors, close } = await openPage({ folder: site, webgpu: false });
     await page.setInputFiles("#file", { name: "red.png", mimeType: "image/png", buffer: await red() });
-    await page.waitForFunction(() => /%.*%/.test(document.querySelector("output")!.value), null, { timeout: 60_000 });
+    await page.waitForFunction(() => /%.*%/.test(document.querySelector("output")!.value), null, { timeout: 180_000 });
     expect(await page.textContent("#answer")).toMatch(/a (red|blue) picture: \d+\.\d %, a (red|blue) picture/);
     // Files that a model may have or not are asked for; a browser notes each absent one.
     expect(errors.filter((error) => !error.includes("404"))).toEqual([]);
@@ -113,7 +113,7 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
     const { page, errors, close } = await openPage({ folder: site, webgpu: false });
     await page.setInputFiles("#files", { name: "red.png", mimeType: "image/png", buffer: await red() });
     await page.waitForFunction(() => /red\.png \(/.test(document.querySelector("output")!.value), null, {
-      timeout: 60_000,
+      timeout: 180_000,
     });
     expect(errors).toEqual([]);
     await close();

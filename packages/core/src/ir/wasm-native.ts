@@ -133,10 +133,6 @@ const TABLE: Readonly<Record<string, Partial<Record<ComputeType, Entry>>>> = {
   bitcast: all(bitcast),
 };
 
-/** The names of ops with an instruction, and the types of first argument they have it for. */
-export const wasmInstructions = (): Record<string, string[]> =>
-  Object.fromEntries(Object.entries(TABLE).map(([name, types]) => [name, Object.keys(types)]));
-
 /** Whether the op has an instruction for a first argument of this type. */
 export const hasInstruction = (name: string, type: ComputeType): boolean => TABLE[name]?.[type] !== undefined;
 

@@ -16,8 +16,6 @@ import { type Target, targetOf } from "./render/target.ts";
 import { fromDevice, storedBytes, toDevice } from "./storage.ts";
 import { tuneTiles } from "./tune.ts";
 
-export { hasHardwareAdapter } from "./adapter.ts";
-
 export type WebGpuOptions = {
   /** A device of the application; it is never destroyed here. Default: one of the best adapter, with all its limits. */
   device?: GpuDevice | undefined;
