@@ -1,6 +1,5 @@
 /** A piece of work as data: what every contender, in whatever language, is asked to do. */
 import type { Spec } from "./data.ts";
-import { sizeOf } from "./data.ts";
 import type { Mode, Program } from "./ops.ts";
 import {
   blockFlops,
