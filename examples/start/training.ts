@@ -15,6 +15,8 @@ import { optimizerFor } from "./recipe.ts";
 /** Losses of all steps, those before an interruption included. */
 export type Trained = { losses: Losses; resumedFrom: number | null };
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
 type Losses = (readonly [step: number, loss: number])[];
 
 /** Trains to the end; null when Ctrl-C stopped it, after saving. */
@@ -36,7 +38,7 @@ export async function trainModel(
   ];
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
-  process.once("SIGINT", interrupt);
+  for (const signal of SIGNALS) process.once(signal, interrupt);
   try {
     const { resumedFrom } = await train({
       model,
@@ -65,7 +67,7 @@ export async function trainModel(
     if (stop.signal.aborted) return null;
     throw error;
   } finally {
-    process.off("SIGINT", interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
     progress.end();
     await mkdir(out, { recursive: true });
     await writeFile(file, JSON.stringify(all()));

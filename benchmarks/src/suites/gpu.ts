@@ -63,11 +63,15 @@ function casesFor(large: boolean): Case[] {
 
 type Timed = { name: string; milliseconds: number; bytes: number; flops: number };
 
+/** Kept, because Dawn ends the process when its instance is collected before its devices. */
+let held: GPU | undefined;
+
 async function run({ pace, filter, log }: RunOptions) {
   Object.assign(process.env, gpuEnvironment());
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
-  const adapter = await create([]).requestAdapter({ powerPreference: "high-performance" });
+  held = create([]);
+  const adapter = await held.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new Error("there is no WebGPU adapter: install a Vulkan, Metal or Direct3D driver");
   const { vendor, architecture, description } = adapter.info;
   const software = /llvmpipe|swiftshader|software|basic render/i.test(`${vendor} ${architecture} ${description}`);

@@ -1,6 +1,7 @@
 /** Accounting of device memory, and the net under forgotten tensors. */
+import type { Buffer } from "../backends/backend.ts";
 import { debugLevel } from "../debug.ts";
-import { activeDevice } from "./device.ts";
+import { activeDevice, type Device } from "./device.ts";
 import type { RealStorage } from "./realize.ts";
 
 const live = new Map<string, { bytes: number; tensors: number }>();
@@ -10,7 +11,12 @@ let allocatedSinceYield = 0;
 /** Bytes allocated between two turns of the event loop, after which the loop gets a turn (finalisers run there). */
 const YIELD_EVERY = 64 * 2 ** 20;
 
-const registry = new FinalizationRegistry<() => void>((free) => free());
+const registry = new FinalizationRegistry<{ device: Device; buffer: Buffer; owner: string }>(
+  ({ device, buffer, owner }) => {
+    device.free(buffer);
+    count(owner, -buffer.bytes, -1);
+  },
+);
 
 /**
  * Frees device memory when the last handle is forgotten. Device memory is invisible to the garbage collector, so the
@@ -22,14 +28,7 @@ export function watch(storage: RealStorage): void {
   if (owner === "tensors" && bytes > 4096 && device?.name !== "js") {
     storage.ballast = new ArrayBuffer(Math.min(bytes, 2 ** 22));
   }
-  registry.register(
-    storage,
-    () => {
-      device!.free(buffer!);
-      count(owner, -bytes, -1);
-    },
-    storage,
-  );
+  registry.register(storage, { device: device!, buffer: buffer!, owner }, storage);
   count(owner, bytes, 1);
   allocatedSinceYield += bytes;
 }
@@ -70,8 +69,10 @@ export function unwatch(storage: RealStorage): void {
 }
 
 function count(owner: string, bytes: number, tensors: number): void {
-  const entry = live.get(owner) ?? { bytes: 0, tensors: 0 };
-  live.set(owner, { bytes: entry.bytes + bytes, tensors: entry.tensors + tensors });
+  let entry = live.get(owner);
+  if (!entry) live.set(owner, (entry = { bytes: 0, tensors: 0 }));
+  entry.bytes += bytes;
+  entry.tensors += tensors;
   liveBytes += bytes;
 }
 
@@ -122,5 +123,9 @@ export function memory(): {
   byOwner: Record<string, { bytes: number; tensors: number }>;
   device: { bytes: number; buffers: number; peak: number } | null;
 } {
-  return { bytes: liveBytes, byOwner: Object.fromEntries(live), device: activeDevice()?.memory() ?? null };
+  return {
+    bytes: liveBytes,
+    byOwner: Object.fromEntries([...live].map(([owner, entry]) => [owner, { ...entry }])),
+    device: activeDevice()?.memory() ?? null,
+  };
 }

@@ -15,12 +15,15 @@ import { oldUploads, pressure, unwatch, watch } from "./memory.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { assertNotTracing } from "./trace.ts";
 
+/** Verdicts that some storage waits for, and those that were good. One run fills hundreds of storages. */
+const watched = new WeakSet<Promise<void>>();
+const succeeded = new WeakSet<Promise<void>>();
+
 /** Storage as the runtime keeps it: `ready` settles with the verdict of the run that fills it. */
 export class RealStorage implements Storage {
   device: Device | null = null;
   buffer: Buffer | null = null;
   gone: string | null = null;
-  settled = false;
   /** Bytes of JavaScript memory that make the garbage collector feel the weight of the device memory. */
   ballast: ArrayBuffer | null = null;
   /** True for a device copy of data that the host still has: it may be dropped and made again. */
@@ -35,12 +38,17 @@ export class RealStorage implements Storage {
     this.bytes = bytes;
     this.ready = ready;
     this.owner = owner;
+    if (watched.has(ready)) return;
+    watched.add(ready);
     ready.then(
-      () => {
-        this.settled = true;
-      },
+      () => succeeded.add(ready),
       () => {},
     );
+  }
+
+  /** True once the run that fills it has succeeded. */
+  get settled(): boolean {
+    return succeeded.has(this.ready);
   }
 }
 
@@ -79,9 +87,10 @@ export function submit(nodes: readonly Node[], owner = "tensors", owners: readon
     const ready = new Promise<void>((resolve) => {
       settle = resolve;
     });
+    const ownerOf = new Map(owners.map((name, i) => [nodes[i]!, name]));
     const storages = wanted.map((node) => {
       const bytes = node.size * bytesPerElement(node.dtype);
-      const storage = new RealStorage(bytes, ready, owners[nodes.indexOf(node)] ?? owner);
+      const storage = new RealStorage(bytes, ready, ownerOf.get(node) ?? owner);
       storage.origin = node.origin;
       node.storage = storage;
       return storage;

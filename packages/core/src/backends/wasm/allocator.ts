@@ -4,8 +4,9 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 
 /**
- * Allocates ranges of one WebAssembly memory. A freed range is given out again for the same size first, then the
- * smallest that is large enough, split; neighbours that are both free become one. Addresses are multiples of 64.
+ * Allocates ranges of one WebAssembly memory. A freed range waits to be given out again for the same size, which in a
+ * training loop is what happens next; when there is none, all that wait are given back: neighbours that are both free
+ * become one, and the smallest that is large enough is split. Addresses are multiples of 64.
  */
 export class Allocator {
   readonly memory: WebAssembly.Memory;
@@ -18,6 +19,8 @@ export class Allocator {
   private readonly bins = new Map<number, Set<number>>();
   private order: number[] = [];
   private readonly live = new Map<number, number>();
+  /** Freed ranges that are not yet joined to their neighbours: addresses by size. */
+  private waiting = new Map<number, number[]>();
 
   constructor(memory: WebAssembly.Memory, reserved: number, maximumPages: number) {
     this.memory = memory;
@@ -33,6 +36,30 @@ export class Allocator {
   /** The address of `bytes` bytes, not cleared. Throws `OutOfMemoryError`. */
   allocate(bytes: number): number {
     const size = Allocator.rounded(bytes);
+    let address = this.waiting.get(size)?.pop();
+    if (address === undefined) {
+      this.join();
+      address = this.find(size);
+    }
+    this.live.set(address, size);
+    return address;
+  }
+
+  free(address: number): void {
+    const size = this.live.get(address);
+    if (size === undefined) {
+      throw new VlmError("DisposedError", "WASM_DOUBLE_FREE", {
+        what: `wasm: no allocation lies at ${address}`,
+        hint: "a buffer may be freed once",
+      });
+    }
+    this.live.delete(address);
+    const waiting = this.waiting.get(size);
+    if (waiting) waiting.push(address);
+    else this.waiting.set(size, [address]);
+  }
+
+  private find(size: number): number {
     const fit = this.bins.has(size) ? size : this.order[this.firstAtLeast(size)];
     let address: number;
     if (fit !== undefined) {
@@ -44,19 +71,18 @@ export class Allocator {
       this.grow(address + size);
       this.top = address + size;
     }
-    this.live.set(address, size);
     return address;
   }
 
-  free(address: number): void {
-    let size = this.live.get(address);
-    if (size === undefined) {
-      throw new VlmError("DisposedError", "WASM_DOUBLE_FREE", {
-        what: `wasm: no allocation lies at ${address}`,
-        hint: "a buffer may be freed once",
-      });
-    }
-    this.live.delete(address);
+  /** Gives back all ranges that wait. */
+  private join(): void {
+    const { waiting } = this;
+    this.waiting = new Map();
+    for (const [size, addresses] of waiting) for (const address of addresses) this.giveBack(address, size);
+  }
+
+  private giveBack(address: number, bytes: number): void {
+    let size = bytes;
     let start = address;
     const before = this.ends.get(address);
     if (before !== undefined) {
