@@ -27,8 +27,9 @@ export class Precedence {
     return bits.length >= words ? bits : this.widen(of, words);
   }
 
+  /** To a power of two: what is as wide as a row that was widened makes no other row wider still. */
   private widen(of: number, words: number): Uint32Array {
-    const wider = new Uint32Array(words + (words >>> 1));
+    const wider = new Uint32Array(2 ** Math.ceil(Math.log2(words)));
     wider.set(this.before[of]!);
     this.before[of] = wider;
     return wider;

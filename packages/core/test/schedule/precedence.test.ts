@@ -23,3 +23,12 @@ it("knows what comes before what, through any chain of links, in whichever order
     for (let b = 0; b < n; b++) expect([a, b, precedence.has(a, b)]).toEqual([a, b, reaches(b, a)]);
   }
 });
+
+it("takes a bit for every pair, however long the chains are", () => {
+  const before = process.memoryUsage().arrayBuffers;
+  const precedence = new Precedence();
+  const n = 600;
+  for (let i = 1; i < n; i++) precedence.add(i - 1, i);
+  expect(precedence.has(0, n - 1)).toBe(true);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20); // with all that the collector has not fetched
+});
