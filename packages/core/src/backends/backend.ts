@@ -15,6 +15,8 @@ export type Backend = {
   readonly name: "wasm" | "webgpu" | (string & {});
   /** Greatest number of buffers one loop kernel may touch; the scheduler splits kernels that need more. */
   readonly maxKernelBuffers: number;
+  /** How many of those a buffer counts for (a webgpu tensor longer than a binding takes several); default 1. */
+  readonly bindingsOf?: (dtype: DType, size: number) => number;
   /** Allocates storage for `size` elements. Throws `OutOfMemoryError` or `LimitExceededError`. */
   allocate(dtype: DType, size: number): Buffer;
   free(buffer: Buffer): void;

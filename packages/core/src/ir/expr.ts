@@ -21,10 +21,16 @@ export type Expr =
 /** Builds expressions, interning equal ones. Keys are short numbers, not nested text. */
 export class ExprBuilder {
   private readonly known = new Map<string, Expr>();
+  private readonly prefix: string;
+
+  /** `prefix` sets keys apart where expressions of two builders meet in one kernel. */
+  constructor(prefix = "e") {
+    this.prefix = prefix;
+  }
 
   private intern(text: string, make: (key: string) => Expr): Expr {
     let found = this.known.get(text);
-    if (!found) this.known.set(text, (found = make(`e${this.known.size}`)));
+    if (!found) this.known.set(text, (found = make(`${this.prefix}${this.known.size}`)));
     return found;
   }
 

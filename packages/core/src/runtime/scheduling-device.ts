@@ -28,7 +28,7 @@ export function schedulingDevice(backend: Backend): Device {
           });
         }
       }
-      const schedule = scheduleProgram(program, { maxKernelBuffers: backend.maxKernelBuffers });
+      const schedule = scheduleProgram(program, backend);
       debug("plan", () => ({ device: backend.name, nodes: program.nodes.length, schedule }));
       const executable = await backend.prepare(schedule);
       return { executable, kernels: schedule.kernels.length, dispose: () => executable.dispose() };

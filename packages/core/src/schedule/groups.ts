@@ -3,6 +3,7 @@
  * join the group that produces their input when they need it at the very index where it is made; everything else
  * floats, that is, is computed inside whoever reads it. A last pass, from users to inputs, decides what is stored.
  */
+import type { DType } from "../dtype.ts";
 import type { Program, ProgramNode } from "../graph/program.ts";
 import { symbolic } from "../ir/index-algebra.ts";
 import { axis, flatten, type Linear, unflatten } from "../ir/linear.ts";
@@ -13,6 +14,13 @@ import { Precedence } from "./precedence.ts";
 const CHEAP = 32;
 
 export type Level = "outer" | "inner";
+
+export type ScheduleOptions = {
+  /** Greatest number of buffers one kernel may touch. */
+  maxKernelBuffers: number;
+  /** How many of those a buffer counts for: more than one where it is longer than the device can bind at once. */
+  bindingsOf?: ((dtype: DType, size: number) => number) | undefined;
+};
 
 /**
  * How deep an expression may become, in costs of its ops, before it is stored on the way: renderers walk expressions
@@ -59,18 +67,30 @@ export class Grouping {
   private readonly rootsOf: ReadonlySet<number>[] = [];
   /** Groups with a reduction over something made from a root. */
   private readonly reducing = new Map<number, Set<Group>>();
+  /** Members that are stored because other groups compute what is made from them again. */
+  private readonly parts = new Set<number>();
   private readonly precedence = new Precedence();
   /** What a floating node reads: leaves, placed and forced nodes. */
   private readonly basesOf: Set<number>[] = [];
   /** Nodes that are another node's buffer under another shape. */
   readonly aliases = new Map<number, number>();
   private readonly users: number[][];
-  private readonly maxBuffers: number;
+  private readonly maxBindings: number;
+  /** How many bindings each node's buffer takes. */
+  private readonly bindings: readonly number[];
   private readonly isOutput: ReadonlySet<number>;
+  private readonly held: ReadonlyMap<number, number>;
 
-  constructor(program: Program, maxBuffers: number) {
+  /** `held`: by how many bindings the groups that start at some nodes must stay below the limit. */
+  constructor(
+    program: Program,
+    { maxKernelBuffers, bindingsOf }: ScheduleOptions,
+    held: ReadonlyMap<number, number> = new Map(),
+  ) {
     this.program = program;
-    this.maxBuffers = maxBuffers;
+    this.held = held;
+    this.maxBindings = maxKernelBuffers;
+    this.bindings = program.nodes.map(({ dtype, shape }) => bindingsOf?.(dtype, sizeOf(shape)) ?? 1);
     this.isOutput = new Set(program.outputs.map((at) => this.resolve(at)));
     this.users = program.nodes.map(() => []);
     program.nodes.forEach((node, at) => {
@@ -208,9 +228,12 @@ export class Grouping {
     if (node.leaf >= 0 || this.groupOf.has(at)) return new Set([at]);
     const inputs = node.inputs.map((input) => this.resolve(input));
     const union = (): Set<number> => new Set(inputs.flatMap((input) => [...this.basesOf[input]!]));
+    // Room for the result and for those of a few more values.
+    const most = Math.max(2, this.maxBindings - this.bindings[at]! - 3);
     let bases = union();
-    while (bases.size > Math.max(2, this.maxBuffers - 4)) {
-      const largest = inputs.reduce((a, b) => (this.basesOf[b]!.size > this.basesOf[a]!.size ? b : a));
+    while (this.count(bases) > most) {
+      const gain = (input: number): number => this.count(this.basesOf[input]!) - this.bindings[input]!;
+      const largest = inputs.reduce((a, b) => (gain(b) > gain(a) ? b : a));
       if (this.basesOf[largest]!.size <= 1) break;
       this.forced.add(largest);
       this.basesOf[largest] = new Set([largest]);
@@ -327,16 +350,31 @@ export class Grouping {
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
   private mayRead(group: Group, reads: Reads, at: number): boolean {
     const bases = new Set([...group.bases, ...reads.bases]);
-    const stores = [...group.members.keys()].filter((member) => this.mayBeStored(member, group, at)).length;
-    if (bases.size + stores + 1 > this.maxBuffers) return false;
+    if (this.count(bases) + this.storesOf(group, at) + this.bindings[at]! > this.limit(group)) return false;
     const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
     if (reduces >= MAX_REDUCES) return false;
     return [...reads.groups].every((other) => other === group || !this.reaches(other, group));
   }
 
+  private limit(group: Group): number {
+    return this.maxBindings - (this.held.get(group.anchor) ?? 0);
+  }
+
+  /** Bindings for the buffers of these nodes. */
+  private count(nodes: Iterable<number>): number {
+    let sum = 0;
+    for (const at of nodes) sum += this.bindings[at]!;
+    return sum;
+  }
+
+  /** Bindings for the members that may be stored once `joining` has joined the group. */
+  private storesOf(group: Group, joining: number): number {
+    return this.count([...group.members.keys()].filter((member) => this.mayBeStored(member, group, joining)));
+  }
+
   /** Whether something outside the group (which `joining` is about to join) may want a member's value. */
   private mayBeStored(member: number, group: Group, joining: number): boolean {
-    if (this.isOutput.has(member)) return true;
+    if (this.isOutput.has(member) || this.parts.has(member)) return true;
     return this.users[member]!.some((user) => {
       if (user === joining || group.members.has(user)) return false;
       const node = this.node(user);
@@ -411,7 +449,7 @@ export class Grouping {
       if (kind === "take") required.add(this.tableOf(node));
       const store =
         required.has(at) ||
-        (outside.length > 0 && (own ? !this.cheapAgain(at) : outside.length > 1 && this.cost(at) > CHEAP));
+        (outside.length > 0 && (own ? !this.repeat(at, outside) : outside.length > 1 && this.cost(at) > CHEAP));
       if (!store) {
         pass(at, who);
         continue;
@@ -421,8 +459,18 @@ export class Grouping {
         pass(at, [own]);
         continue;
       }
-      pass(at, [this.home(at, who), ...(this.again.get(at) ?? [])]);
+      const home = this.home(at, who);
+      // Values stored on the way can be more than what they are made from, which was known to fit.
+      if (!this.forced.has(at)) for (const group of who) if (this.held.has(group.anchor)) this.repeatIn(at, group);
+      pass(at, [home, ...(this.again.get(at) ?? [])]);
     }
+  }
+
+  private repeatIn(at: number, group: Group): void {
+    if (group === this.groupOf.get(at)) return;
+    const groups = this.again.get(at);
+    if (groups) groups.add(group);
+    else this.again.set(at, new Set([group]));
   }
 
   private tableOf(node: ProgramNode): number {
@@ -449,11 +497,14 @@ export class Grouping {
         if (sizeOf(level === "outer" ? group.outer : group.full) !== size || size === 0) continue;
         if (!this.readsAtOwnIndex(group, at, level)) continue;
         const others = [...readers].filter((other) => other !== group);
-        if (
-          others.some((other) => this.reaches(group, other)) ||
-          group.bases.size + group.members.size + 2 > this.maxBuffers
-        )
-          continue;
+        if (others.some((other) => this.reaches(group, other))) continue;
+        // What a forced node is made from was not counted among what its readers read.
+        const bases = new Set(group.bases);
+        for (const input of this.node(at).inputs)
+          for (const base of this.basesOf[this.resolve(input)]!) bases.add(base);
+        bases.delete(at);
+        if (this.count(bases) + this.storesOf(group, at) + this.bindings[at]! > this.limit(group)) continue;
+        for (const base of bases) group.bases.add(base);
         for (const other of others) this.follow(other, group);
         group.members.set(at, level);
         this.groupOf.set(at, group);
@@ -462,12 +513,10 @@ export class Grouping {
     }
     const { shape } = this.node(at);
     const group = this.start("loop", at, shape, shape, []);
-    const again = new Set<Group>();
     for (const reader of readers) {
-      if (this.reaches(group, reader)) again.add(reader);
+      if (this.reaches(group, reader)) this.repeatIn(at, reader);
       else this.follow(reader, group);
     }
-    if (again.size > 0) this.again.set(at, again);
     return group;
   }
 
@@ -549,16 +598,38 @@ export class Grouping {
   }
 
   /**
-   * Whether a member that other groups read is better computed there again: few operations, on at most one value of its
-   * size, which is stored anyway. (Normalised activations from the residual stream and two numbers per row.)
+   * Lets the readers of a member compute it again, where that is cheap and every kernel can bind what it then reads and
+   * stores.
    */
-  private cheapAgain(at: number): boolean {
+  private repeat(at: number, readers: readonly Group[]): boolean {
+    const own = this.groupOf.get(at)!;
+    const from = this.cheapAgain(at);
+    if (!from) return false;
+    const stored = [...from].filter((n) => own.members.has(n) && !this.mayBeStored(n, own, -1));
+    if (this.count(own.bases) + this.storesOf(own, at) + this.count(stored) > this.limit(own)) return false;
+    const bases = readers.map((group) => new Set([...group.bases, ...from].filter((base) => base !== at)));
+    const fit = readers.every((group, i) => this.count(bases[i]!) + this.storesOf(group, -1) <= this.limit(group));
+    if (!fit) return false;
+    readers.forEach((group, i) => {
+      for (const base of bases[i]!) group.bases.add(base);
+    });
+    for (const member of stored) this.parts.add(member);
+    return true;
+  }
+
+  /**
+   * Whether a member that other groups read is better computed there again: few operations, on at most one value of its
+   * size, which is stored anyway. (Normalised activations from the residual stream and two numbers per row.) Gives what
+   * it would be made from, or null.
+   */
+  private cheapAgain(at: number): Set<number> | null {
     const group = this.groupOf.get(at)!;
     const size = sizeOf(this.node(at).shape);
     let cost = 0;
     let large = 0;
     let possible = true;
     const seen = new Set<number>();
+    const from = new Set<number>();
     const visit = (n: number): void => {
       if (seen.has(n)) return;
       seen.add(n);
@@ -566,10 +637,12 @@ export class Grouping {
       const small = sizeOf(node.shape) * 8 <= size;
       const made = this.forced.has(n) || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group));
       if (node.leaf >= 0 || made) {
+        from.add(n);
         if (!small) large++;
         return;
       }
       if (node.op.kind === "contract" || node.op.kind === "reduce" || node.op.kind === "pick") {
+        from.add(n);
         if (this.isReadOutside(n, group)) large++;
         else possible = false;
         return;
@@ -578,7 +651,7 @@ export class Grouping {
       for (const input of node.inputs) visit(this.resolve(input));
     };
     visit(at);
-    return possible && cost <= CHEAP && large <= 1;
+    return possible && cost <= CHEAP && large <= 1 ? from : null;
   }
 
   /** True when a value is stored anyway, because a kernel outside its group reads it as it is. */

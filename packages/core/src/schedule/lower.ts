@@ -20,16 +20,24 @@ import {
 import { maximumOp, minimumOp } from "../ops/arithmetic.ts";
 import { castOp } from "../ops/cast.ts";
 import { sizeOf } from "../shape.ts";
-import { type Group, Grouping, type Level } from "./groups.ts";
+import { type Group, Grouping, type Level, type ScheduleOptions } from "./groups.ts";
+import { buffersOf } from "./memory.ts";
 
-export type ScheduleOptions = {
-  /** Greatest number of buffers one kernel may touch. */
-  maxKernelBuffers: number;
-};
+/** Plans of one program that are tried until every kernel can bind its buffers. */
+const MOST_PLANS = 16;
 
-/** Plans a program as kernels over buffers. */
+/**
+ * Plans a program as kernels over buffers. Grouping can only estimate what its kernels will touch; where one turns out
+ * to touch more than the device can bind, that group is made smaller and the program planned again.
+ */
 export function scheduleProgram(program: Program, options: ScheduleOptions): Schedule {
-  return new Lowering(program, options).schedule();
+  const held = new Map<number, number>();
+  for (let round = 1; ; round++) {
+    const lowering = new Lowering(program, options, held);
+    const schedule = lowering.schedule();
+    if (lowering.excess.size === 0 || round === MOST_PLANS) return schedule;
+    for (const [anchor, excess] of lowering.excess) held.set(anchor, (held.get(anchor) ?? 0) + excess);
+  }
 }
 
 /** How the elements of a group's members map to its kernel's loop variables. */
@@ -45,10 +53,14 @@ class Lowering {
   private readonly buffers: BufferSpec[] = [];
   private readonly bufferOf = new Map<number, number>();
   private readonly kernels: Kernel[] = [];
+  private readonly options: ScheduleOptions;
+  /** Anchors of groups whose kernels touch too much, with how much too much. */
+  readonly excess = new Map<number, number>();
 
-  constructor(program: Program, options: ScheduleOptions) {
+  constructor(program: Program, options: ScheduleOptions, held: ReadonlyMap<number, number>) {
     this.program = program;
-    this.grouping = new Grouping(program, options.maxKernelBuffers);
+    this.options = options;
+    this.grouping = new Grouping(program, options, held);
   }
 
   schedule(): Schedule {
@@ -122,6 +134,15 @@ class Lowering {
     if (group.kind === "custom") this.emitCustom(group);
     else if (group.kind === "contract") this.emitContract(group);
     else this.emitLoop(group);
+    if (group.kind !== "custom") this.countBindings(group, this.kernels.at(-1)!);
+  }
+
+  private countBindings(group: Group, kernel: Kernel): void {
+    const { maxKernelBuffers, bindingsOf } = this.options;
+    const { reads, writes } = buffersOf(kernel);
+    const touched = [...new Set([...reads, ...writes])].map((at) => this.buffers[at]!);
+    const count = touched.reduce((sum, { dtype, size }) => sum + (bindingsOf?.(dtype, size) ?? 1), 0);
+    if (count > maxKernelBuffers) this.excess.set(group.anchor, count - maxKernelBuffers);
   }
 
   private nameOf(group: Group): string {

@@ -8,11 +8,15 @@ import { schedulingDevice } from "../../src/runtime/scheduling-device.ts";
 type HostBuffer = Buffer & { data: HostArray };
 
 /** A device that schedules like the real ones and runs the schedule in plain JavaScript, with bounds checked. */
-export function interpreterDevice(maxKernelBuffers = 16): Device & { schedules: Schedule[] } {
+export function interpreterDevice(
+  maxKernelBuffers = 16,
+  bindingsOf?: Backend["bindingsOf"],
+): Device & { schedules: Schedule[] } {
   const schedules: Schedule[] = [];
   const backend: Backend = {
     name: "interpreter",
     maxKernelBuffers,
+    ...(bindingsOf ? { bindingsOf } : {}),
     allocate(dtype, size): HostBuffer {
       const data = hostArray(dtype, size);
       // Poison: a value that is never written shows.

@@ -9,7 +9,7 @@ import type { KernelOp } from "../../src/op.ts";
 import { addOp } from "../../src/ops/arithmetic.ts";
 import { difference, expected, inputsOf, runOn } from "../wasm/compare.ts";
 import { faultyDevice } from "./faulty-device.ts";
-import { chain, input, map, output, product, scaled, sums, temporary } from "./schedules.ts";
+import { chain, input, map, output, product, scaled, scaledRows, sums, temporary } from "./schedules.ts";
 
 let backend: WebGpuBackend;
 beforeAll(async () => {
@@ -145,6 +145,20 @@ describe("plans", () => {
     await same(backend, sums(2, 50_000));
     await same(backend, sums(20, 9000, true));
     await same(backend, sums(3, 20_001, false, "f16"));
+  });
+
+  it("reductions that need each other are cut in parts one after the other, stores in a map of their own", async () => {
+    const schedule = scaledRows(3, 40_000);
+    const before = backend.pipelines;
+    await same(backend, schedule);
+    // Two steps of two kernels each and the map; the first may be known from other sums.
+    expect(backend.pipelines - before).toBeGreaterThanOrEqual(4);
+    const { device, destroy } = await faultyDevice("throws", 0, { limits: { maxStorageBuffersPerShaderStage: 3 } });
+    const narrow = await createWebGpuBackend({ device, software: false, tune: false });
+    await same(narrow, schedule);
+    expect(narrow.pipelines).toBe(1);
+    await narrow.dispose();
+    destroy();
   });
 
   it("products with a long sum are cut in parts", async () => {

@@ -24,7 +24,7 @@ const LIMITS = {
   maxComputeWorkgroupStorageSize: 16384,
   maxComputeInvocationsPerWorkgroup: 256,
 } as GPUSupportedLimits;
-const GPU: Target = { maxBinding: 2 ** 27, software: false, big: TILES.medium };
+const GPU: Target = { maxBinding: 2 ** 27, maxBuffers: 8, software: false, big: TILES.medium };
 
 const at = (indices: readonly Linear[], sizes: readonly number[]): Linear =>
   indices.reduce((sum, index, i) => add(scale(sum, sizes[i]!), index), constant(0));

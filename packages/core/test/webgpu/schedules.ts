@@ -4,7 +4,7 @@ import { type Expr, ExprBuilder } from "../../src/ir/expr.ts";
 import type { BufferSpec, Kernel, Schedule } from "../../src/ir/kernel.ts";
 import { add, axis, type Linear, scale } from "../../src/ir/linear.ts";
 import { addOp, mulOp, subOp } from "../../src/ops/arithmetic.ts";
-import { sumOp } from "../../src/ops/reduce.ts";
+import { maxOp, sumOp } from "../../src/ops/reduce.ts";
 
 export const input = (position: number, size: number, dtype: DType = "f32"): BufferSpec => ({
   dtype,
@@ -65,6 +65,40 @@ export function sums(rows: number, length: number, across = false, dtype: DType 
     ],
   };
   return { buffers: [input(0, rows * length, dtype), output(0, rows)], kernels: [kernel] };
+}
+
+/**
+ * Rows minus their mean, divided by their greatest distance from it, and that distance: reductions that need each other,
+ * and stores of both levels.
+ */
+export function scaledRows(rows: number, length: number): Schedule {
+  const build = new ExprBuilder();
+  const [row, at] = [axis(0, rows), axis(1, length)];
+  const index = add(scale(row, length), at);
+  const x = build.load(0, index, "f32");
+  const mean = build.apply(mulOp, [build.stage(0, "f32"), build.constant(1 / length, "f32")], "f32");
+  const centred = build.apply(subOp, [x, mean], "f32");
+  const square = build.apply(mulOp, [centred, centred], "f32");
+  const greatest = build.stage(1, "f32");
+  const kernel: Kernel = {
+    kind: "loop",
+    name: "scaled rows",
+    outer: [rows],
+    inner: [length],
+    stages: [
+      { kind: "reduce", op: sumOp, value: x, dtype: "f32" },
+      { kind: "reduce", op: maxOp, value: square, dtype: "f32" },
+      {
+        kind: "store",
+        level: "outer",
+        buffer: 1,
+        index: row,
+        value: build.apply(addOp, [greatest, build.stage(0, "f32")], "f32"),
+      },
+      { kind: "store", level: "inner", buffer: 2, index, value: build.apply(subOp, [square, greatest], "f32") },
+    ],
+  };
+  return { buffers: [input(0, rows * length), output(0, rows), output(1, rows * length)], kernels: [kernel] };
 }
 
 /** c = a · b, with `bias` plus a row that is added. */

@@ -12,7 +12,7 @@ import { type Block, DeviceMemory, type GpuBuffer } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { bindGroupOf, type Plan, preparePlan } from "./plan.ts";
 import { profile } from "./profile.ts";
-import { type Target, targetOf } from "./render/target.ts";
+import { bindingsFor, type Target, targetOf } from "./render/target.ts";
 import { fromDevice, storedBytes, toDevice } from "./storage.ts";
 import { tuneTiles } from "./tune.ts";
 
@@ -48,6 +48,8 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
 class WebGpuDevice implements WebGpuBackend {
   readonly name = "webgpu";
   readonly maxKernelBuffers: number;
+  readonly bindingsOf = (dtype: DType, size: number): number =>
+    bindingsFor(storedBytes(dtype, size), this.target.maxBinding);
   private readonly connection: Connection;
   private readonly store: DeviceMemory;
   private readonly compiled: Pipelines;
@@ -58,7 +60,7 @@ class WebGpuDevice implements WebGpuBackend {
     this.target = target;
     this.store = new DeviceMemory(connection);
     this.compiled = new Pipelines(connection);
-    this.maxKernelBuffers = connection.device.limits.maxStorageBuffersPerShaderStage;
+    this.maxKernelBuffers = target.maxBuffers;
   }
 
   get info(): AdapterInfo {

@@ -8,8 +8,9 @@ import { addOp, mulOp } from "../../../ops/arithmetic.ts";
 import { AccessMap } from "./access.ts";
 import { Body } from "./body.ts";
 import { indent, mainHead, product } from "./grid.ts";
-import { type AddBuffer, renderLoop } from "./loop.ts";
+import { renderLoop } from "./loop.ts";
 import { type Rendered, Shader, wgslType } from "./shader.ts";
+import type { AddBuffer } from "./stages.ts";
 import { isRun, SCALAR, stepOf, type VectorAxis } from "./steps.ts";
 import type { Target } from "./target.ts";
 import { chooseParts, chooseTile, type Tile } from "./tiles.ts";
@@ -67,10 +68,13 @@ export function renderContract(
     ],
   };
   const first = { ...kernel, stores: [store] };
-  return [
+  const cut = [
     new ContractRenderer(first, buffers, target, tile, parts).render(),
     ...renderLoop(second, buffers, target, addBuffer),
   ];
+  // The partial sums need room among the bindings too.
+  if (cut.every(({ bindings }) => bindings.length <= target.maxBuffers)) return cut;
+  return [new ContractRenderer(kernel, buffers, target, tile, 1).render()];
 }
 
 const wideOf = (kernel: ContractKernel): ComputeType => computeType(kernel.dtype);

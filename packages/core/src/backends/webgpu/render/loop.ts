@@ -1,11 +1,13 @@
 /** Chooses how a loop kernel is computed, and cuts long reductions of few rows in two steps. */
-import { type Expr, ExprBuilder } from "../../../ir/expr.ts";
+import { computeType, type DType } from "../../../dtype.ts";
+import { ExprBuilder } from "../../../ir/expr.ts";
 import type { BufferSpec, LoopKernel, Stage } from "../../../ir/kernel.ts";
-import { add, axis, scale } from "../../../ir/linear.ts";
+import { add, axis, constant, scale } from "../../../ir/linear.ts";
 import { product } from "./grid.ts";
 import { renderMap } from "./map.ts";
 import { chooseShape, renderReduce, type Split } from "./reduce.ts";
 import type { Rendered } from "./shader.ts";
+import { type AddBuffer, cutSteps } from "./stages.ts";
 import { stagesOf } from "./steps.ts";
 import type { Target } from "./target.ts";
 
@@ -14,29 +16,37 @@ const ENOUGH_GROUPS = 256;
 const LEAST_STEPS = 16;
 const MOST_PARTS = 256;
 
-/** Adds a temporary of the plan; gives its number. */
-export type AddBuffer = (spec: BufferSpec) => number;
-
 export function renderLoop(
   kernel: LoopKernel,
   buffers: readonly BufferSpec[],
   target: Target,
   addBuffer: AddBuffer,
 ): Rendered[] {
+  if (product(kernel.outer) === 0) return [];
+  if (!kernel.stages.some(({ kind }) => kind === "reduce")) return renderMaps(kernel, buffers, target);
+  const parts = chooseParts(kernel, buffers, target);
+  if (parts > 1) {
+    const cut = isOneStep(kernel)
+      ? renderSplit(kernel, chooseSplit(kernel, buffers, target, parts, addBuffer), buffers, target)
+      : (cutSteps(kernel, addBuffer) ?? []).flatMap((step) => renderLoop(step, buffers, target, addBuffer));
+    // Results on the way need room among the bindings too.
+    if (cut.length > 0 && cut.every(({ bindings }) => bindings.length <= target.maxBuffers)) return cut;
+  }
+  return [renderReduce(kernel, buffers, target, null)];
+}
+
+function renderSplit(kernel: LoopKernel, split: Split, buffers: readonly BufferSpec[], target: Target): Rendered[] {
   const { name, outer, stages } = kernel;
-  if (product(outer) === 0) return [];
-  if (!stages.some(({ kind }) => kind === "reduce")) return renderMaps(kernel, buffers, target);
-  const split = chooseSplit(kernel, buffers, target, addBuffer);
-  if (!split) return [renderReduce(kernel, buffers, target, null)];
   const rows = product(outer);
   const part = axis(outer.length, split.parts);
   const row = outer.reduce((sum, n, i) => add(scale(sum, n), axis(i, n)), axis(0, 1));
   const build = new ExprBuilder();
   const joined = stages.map((stage, i): Stage => {
     if (stage.kind === "store") return stage;
-    const value: Expr = build.load(split.buffers[i]!, add(scale(part, rows), row), stage.dtype);
+    const { buffer, offset } = split.results[i]!;
+    const index = add(add(scale(part, rows), row), constant(offset));
     // A key of its own: the stores' keys come from another builder.
-    return { ...stage, value: { ...value, key: `part${i}` } };
+    return { ...stage, value: { ...build.load(buffer, index, buffers[buffer]!.dtype), key: `part${i}` } };
   });
   const second: LoopKernel = { kind: "loop", name: `${name} (joined)`, outer, inner: [split.parts], stages: joined };
   return [renderReduce(kernel, buffers, target, split), renderReduce(second, buffers, target, null)];
@@ -55,40 +65,47 @@ function renderMaps(kernel: LoopKernel, buffers: readonly BufferSpec[], target: 
     .map((level) => renderMap(name, level.sizes, level.stores, buffers, target));
 }
 
-/** Rows too few to fill the device are cut in parts; how many depends on the shape only, so sums are reproducible. */
+/** In how many parts to cut rows too few to fill the device; depends on the shape only, so sums are reproducible. */
+function chooseParts(kernel: LoopKernel, buffers: readonly BufferSpec[], target: Target): number {
+  const { outer, inner, stages } = kernel;
+  const reduces = stages.filter(({ kind }) => kind === "reduce");
+  // Stages come before stores, so that a stage's number is its place.
+  if (stages.findIndex(({ kind }) => kind === "store") < reduces.length) return 1;
+  if (reduces.some((stage) => stage.kind === "reduce" && stage.dtype === "bool")) return 1;
+  const shape = chooseShape(kernel, buffers, target);
+  const most = Math.floor(product(inner) / (shape.threads * shape.vector.lanes * LEAST_STEPS));
+  return Math.min(MOST_PARTS, Math.ceil(ENOUGH_GROUPS / Math.ceil(product(outer) / shape.rows)), most);
+}
+
+/** Whether all reductions can run at once, with nothing to do for each element afterwards. */
+const isOneStep = ({ stages }: LoopKernel): boolean =>
+  stages.every((stage) => (stage.kind === "reduce" ? stagesOf(stage.value) === 0 : stage.level === "outer"));
+
 function chooseSplit(
   kernel: LoopKernel,
   buffers: readonly BufferSpec[],
   target: Target,
+  parts: number,
   addBuffer: AddBuffer,
-): Split | null {
-  const { outer, inner, stages } = kernel;
-  const reduces = stages.filter((stage) => stage.kind === "reduce");
-  if (reduces.some(({ value }) => stagesOf(value) !== 0)) return null;
-  if (stages.some((stage) => stage.kind === "store" && stage.level === "inner")) return null;
-  // Stages come before stores, so that a stage's number is its place.
-  if (stages.findIndex(({ kind }) => kind === "store") < reduces.length) return null;
-  if (reduces.some(({ dtype }) => dtype === "bool")) return null;
-  const shape = chooseShape(kernel, buffers, target);
-  const rows = product(outer);
-  const length = product(inner);
-  const step = shape.threads * shape.vector.lanes;
-  const parts = Math.min(
-    MOST_PARTS,
-    Math.ceil(ENOUGH_GROUPS / Math.ceil(rows / shape.rows)),
-    Math.floor(length / (step * LEAST_STEPS)),
-  );
-  if (parts < 2) return null;
+): Split {
+  const reduces = kernel.stages.filter((stage) => stage.kind === "reduce");
+  const { threads, vector } = chooseShape(kernel, buffers, target);
+  const step = threads * vector.lanes;
+  const length = product(kernel.inner);
+  const rows = product(kernel.outer);
   const each = Math.ceil(length / parts / step) * step;
   const count = Math.ceil(length / each);
-  return {
-    parts: count,
-    length: each,
-    buffers: reduces.map(({ dtype }) =>
-      addBuffer({ dtype: wide(dtype), size: count * rows, role: "temporary", position: -1 }),
-    ),
-  };
+  // One buffer for all results of a type: bindings are few.
+  const types = reduces.map(({ dtype }) => computeType(dtype));
+  const sizes = new Map<DType, number>();
+  const offsets = types.map((type) => {
+    const offset = sizes.get(type) ?? 0;
+    sizes.set(type, offset + count * rows);
+    return offset;
+  });
+  const made = new Map(
+    [...sizes].map(([dtype, size]) => [dtype, addBuffer({ dtype, size, role: "temporary", position: -1 })]),
+  );
+  const results = types.map((type, i) => ({ buffer: made.get(type)!, offset: offsets[i]! }));
+  return { parts: count, length: each, results };
 }
-
-const wide = (dtype: BufferSpec["dtype"]): BufferSpec["dtype"] =>
-  dtype === "f16" || dtype === "bf16" ? "f32" : dtype === "u8" ? "u32" : dtype;

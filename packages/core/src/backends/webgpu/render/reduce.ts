@@ -16,8 +16,8 @@ type StoreStage = Stage & { kind: "store" };
 /** Rows and threads of a workgroup; `across`: neighbouring threads take neighbouring rows (sums of columns). */
 export type Shape = { rows: number; threads: number; across: boolean; vector: VectorAxis };
 
-/** Part s of `parts` of every row, its results stored at s · rows + row of one buffer per stage. */
-export type Split = { parts: number; length: number; buffers: readonly number[] };
+/** Part s of `parts` of every row; each stage's results are stored at offset + s · rows + row of a buffer. */
+export type Split = { parts: number; length: number; results: readonly { buffer: number; offset: number }[] };
 
 const WORKGROUP = 64;
 const MOST_THREADS = 256;
@@ -90,7 +90,7 @@ class ReduceRenderer {
       else if (!split) access.store(stage, vector);
     }
     access.declare(this.shader);
-    for (const buffer of split?.buffers ?? []) {
+    for (const buffer of new Set(split?.results.map((result) => result.buffer))) {
       const { dtype, size } = buffers[buffer]!;
       this.shader.declare(buffer, { dtype, bytes: size * 4, access: "scalar", write: true });
     }
@@ -234,9 +234,12 @@ class ReduceRenderer {
     return this.shape.rows > 1 ? ["if (live) {", indent(loop, 2), "}"] : loop;
   }
 
-  private partialStores({ buffers }: Split): string[] {
+  private partialStores({ results }: Split): string[] {
     const index = `i32(part * u32(${this.shader.integer(this.rows)}) + row)`;
-    const stores = buffers.map((buffer, stage) => this.shader.put(buffer, index, this.names[stage]!));
+    const stores = results.map(({ buffer, offset }, stage) => {
+      const at = offset === 0 ? index : `${index} + ${this.shader.integer(offset)}`;
+      return this.shader.put(buffer, at, this.names[stage]!);
+    });
     return [`if (live${this.shape.threads > 1 ? " && t == 0u" : ""}) {`, indent(stores, 2), "}"];
   }
 }

@@ -1,5 +1,6 @@
 /** A WGSL module under construction: parameters, bindings, helper functions. */
 import { type ComputeType, computeType, type DType } from "../../../dtype.ts";
+import { bindingsFor } from "./target.ts";
 
 /** A rendered kernel: its text is shape-generic as far as that is cheap; sizes and strides come as parameters. */
 export type Rendered = {
@@ -99,7 +100,7 @@ export class Shader {
   }
 
   declare(buffer: number, declaration: Declaration): void {
-    const parts = Math.max(1, Math.ceil(declaration.bytes / this.maxBinding));
+    const parts = bindingsFor(declaration.bytes, this.maxBinding);
     // Named by order, not by the plan's numbers: the same kernel on other buffers is the same text.
     this.declared.set(buffer, { name: `b${this.declared.size}`, parts, ...declaration });
     for (let part = 0; part < parts; part++) this.order.push({ buffer, part, write: declaration.write });

@@ -45,9 +45,22 @@ export function stagesOf(expr: Expr): number {
   if (mask === undefined) {
     mask = 0;
     if (expr.kind === "stage") mask = 1 << expr.stage;
+    else if (expr.kind === "load" || expr.kind === "index") mask = stagesOfIndex(expr.index);
     else if (expr.kind === "apply") for (const arg of expr.args) mask |= stagesOf(arg);
-    else if (expr.kind === "guard") mask = stagesOf(expr.value);
+    else if (expr.kind === "guard") {
+      mask = stagesOf(expr.value);
+      for (const { index } of expr.conditions) mask |= stagesOfIndex(index);
+    }
     knownStages.set(expr, mask);
+  }
+  return mask;
+}
+
+export function stagesOfIndex(index: Linear): number {
+  let mask = 0;
+  for (const { atom } of index.terms) {
+    if (atom.kind === "value") mask |= stagesOf(atom.value);
+    else if (atom.kind !== "axis") mask |= stagesOfIndex(atom.of);
   }
   return mask;
 }

@@ -4,6 +4,8 @@ import { TILES, type Tile } from "./tiles.ts";
 export type Target = {
   /** Greatest length of a storage binding in bytes. */
   maxBinding: number;
+  /** Greatest number of storage bindings of a kernel. */
+  maxBuffers: number;
   /** A CPU pretends to be a GPU: compiling takes seconds, so loops must not be unrolled. */
   software: boolean;
   /** The tile for matrix products with enough work for big ones. */
@@ -14,7 +16,14 @@ export type Target = {
  * Before anything is measured: 8 × 8 outputs per thread; on a CPU, where every load costs a bounds check and so outputs
  * per load count, 16 × 8.
  */
-export function targetOf(limits: { maxStorageBufferBindingSize: number }, software: boolean): Target {
+export function targetOf(
+  limits: { maxStorageBufferBindingSize: number; maxStorageBuffersPerShaderStage: number },
+  software: boolean,
+): Target {
   const maxBinding = Math.floor(limits.maxStorageBufferBindingSize / 256) * 256;
-  return { maxBinding, software, big: software ? TILES.tall : TILES.medium };
+  const maxBuffers = limits.maxStorageBuffersPerShaderStage;
+  return { maxBinding, maxBuffers, software, big: software ? TILES.tall : TILES.medium };
 }
+
+/** How many bindings a buffer takes: each is a range of at most `maxBinding` bytes. */
+export const bindingsFor = (bytes: number, maxBinding: number): number => Math.max(1, Math.ceil(bytes / maxBinding));
