@@ -5,7 +5,7 @@ import { type DeviceName, type Tensor, zeros } from "../../packages/core/src/ind
 import { bytesSource, type ModelSource, readTensors, safetensorsBytes } from "../../packages/weights/src/index.ts";
 
 /** Devices that parity is tested on: `VLM_TEST_DEVICES=js,wasm,webgpu`. */
-export const parityDevices = (process.env.VLM_TEST_DEVICES ?? "wasm").split(",").filter(Boolean) as DeviceName[];
+export const parityDevices = (process.env.VLM_TEST_DEVICES ?? "wasm,webgpu").split(",").filter(Boolean) as DeviceName[];
 
 /** Inputs, intermediates, outputs and gradients of a fixture, by name. */
 export async function readExpected(folder: string): Promise<(name: string) => Tensor> {

@@ -28,7 +28,8 @@ describe("presets", () => {
   });
 });
 
-describe.each(parityDevices)("%s", (device) => {
+// A software GPU compiles for a minute.
+describe.each(parityDevices)("%s", { timeout: 240_000 }, (device) => {
   beforeAll(() => useDevice(device));
 
   it("computes what OpenCLIP computes, with running statistics from the checkpoint", async () => {
