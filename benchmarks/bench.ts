@@ -1,92 +1,111 @@
 /** `pnpm bench [suite ...]`: measures, and writes JSON, Markdown and SVG into results/DATE. */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { curveChart, ratioChart } from "./src/report/chart.ts";
-import { markdownOf } from "./src/report/markdown.ts";
 import { writePage } from "./src/report/page.ts";
-import type { Findings, Report, RunOptions, Suite } from "./src/report/report.ts";
+import type { Findings, Report, RunOptions } from "./src/report/report.ts";
+import { writeReport } from "./src/report/write.ts";
 import { describeMachine } from "./src/run/machine.ts";
-import { curves } from "./src/suites/curves.ts";
-import { gpu } from "./src/suites/gpu.ts";
-import { host } from "./src/suites/host.ts";
-import { kernels } from "./src/suites/kernels.ts";
-import { loading } from "./src/suites/loading.ts";
-import { memory } from "./src/suites/memory.ts";
-import { models } from "./src/suites/models.ts";
-import { size } from "./src/suites/size.ts";
-import { startup } from "./src/suites/startup.ts";
+import { suites } from "./src/suites/index.ts";
 
-const suites: Record<string, Suite> = { kernels, models, curves, host, loading, startup, memory, size, gpu };
-
+const cores = os.availableParallelism();
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    threads: { type: "string", default: "1,2" },
+    threads: { type: "string", default: cores > 1 ? `1,${cores}` : "1" },
     rounds: { type: "string", default: "5" },
-    window: { type: "string", default: "300" },
+    window: { type: "string", default: "150" },
+    limit: { type: "string", default: "60" },
     filter: { type: "string", default: "" },
     without: { type: "string", default: "" },
     out: { type: "string" },
+    resume: { type: "boolean", default: false },
     page: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
-if (values.help || positionals.some((name) => !(name in suites))) {
+const unknown = positionals.filter((name) => !(name in suites));
+if (values.help || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`no suite is called ${unknown.join(" or ")}\n`);
   const list = Object.entries(suites).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
-  console.log(`pnpm bench [suite ...] [--threads 1,2] [--rounds 5] [--window MS] [--filter TEXT] [--without NAME,...] [--out FOLDER] [--page]
+  console.log(`pnpm bench [suite ...] [options]
 
+Suites; without names all but gpu run, in about twenty minutes on two quiet cores:
 ${list.join("\n")}
 
-Without names: all but gpu. --page only rewrites docs/benchmarks.md and its charts from results. Optional: VLM_BENCH_PYTHON (a Python with PyTorch), VLM_BENCH_NODE (a second Node),
-VLM_BENCH_MACHINE (a description). Close other programs first: the load average is written into the results.`);
+Options:
+  --threads 1,${cores}        numbers of threads, each measured
+  --rounds 5           alternating windows of each contender
+  --window 150         milliseconds of a window
+  --limit 60           seconds that a contender may take to its first result; who takes longer has failed
+  --filter REGEXP      cases whose name matches
+  --without NAME,...   contenders to leave out, by the beginnings of their names
+  --out FOLDER         where results go; default benchmarks/results/DATE
+  --resume             leave out suites that the folder has complete results of
+  --page               only write docs/benchmarks from the newest results (or from --out)
+
+Environment: VLM_BENCH_PYTHON (a Python with torch, numpy and safetensors: PyTorch takes part), VLM_BENCH_NODE (a second
+Node: ours and jax-js also run there), VLM_BENCH_MACHINE (a description), VLM_GPU=hardware (the machine's own GPU, for
+gpu and browser), VLM_BROWSER (path of a Chromium). Close other programs first: the load average is written down.`);
   process.exit(values.help ? 0 : 1);
 }
 
+const results = fileURLToPath(new URL("results", import.meta.url));
 if (values.page) {
-  const results = fileURLToPath(new URL("results", import.meta.url));
-  const newest = readdirSync(results).sort().at(-1);
-  writePage(values.out ?? path.join(results, newest ?? ""), fileURLToPath(new URL("../docs", import.meta.url)));
+  const newest = readdirSync(results)
+    .filter((name) => /^\d/.test(name))
+    .sort()
+    .at(-1);
+  if (!newest && !values.out) throw new Error("there are no results yet: run pnpm bench first");
+  writePage(values.out ?? path.join(results, newest!), fileURLToPath(new URL("../docs/benchmarks", import.meta.url)));
   process.exit(0);
 }
+
 const machine = await describeMachine();
-const options: RunOptions = {
+const folder = values.out ?? path.join(results, machine.date);
+mkdirSync(folder, { recursive: true });
+const options: Omit<RunOptions, "keep"> = {
   threads: values.threads.split(",").map(Number),
   pace: { rounds: Number(values.rounds), window: Number(values.window) },
+  limitMs: Number(values.limit) * 1000,
   otherNode: process.env.VLM_BENCH_NODE ?? null,
   python: process.env.VLM_BENCH_PYTHON ?? null,
   filter: values.filter,
   without: values.without.split(",").filter(Boolean),
   log: (text) => console.log(text),
-  keep: () => {},
 };
-const folder = values.out ?? fileURLToPath(new URL(`results/${machine.date}`, import.meta.url));
-mkdirSync(folder, { recursive: true });
+
+/** Whether an earlier run has finished the suite. */
+function isDone(name: string): boolean {
+  const file = path.join(folder, `${name}.json`);
+  return existsSync(file) && (JSON.parse(readFileSync(file, "utf8")) as Report).complete;
+}
 
 const chosen = positionals.length > 0 ? positionals : Object.keys(suites).filter((name) => name !== "gpu");
 for (const name of chosen) {
+  if (values.resume && isDone(name)) continue;
   const start = performance.now();
+  let found: Findings = {};
+  const write = (more: { complete: boolean; error?: string }): void =>
+    writeReport(folder, { suite: name, machine, seconds: (performance.now() - start) / 1000, ...more, ...found });
   const keep = (findings: Findings): void => {
-    writeReport({ suite: name, machine, seconds: (performance.now() - start) / 1000, ...findings });
+    found = findings;
+    write({ complete: false });
   };
-  keep(await suites[name]!.run({ ...options, keep }));
-  console.log(`${name}: ${path.relative(process.cwd(), folder)}/${name}.md`);
-}
-
-function writeReport(report: Report): void {
-  const { suite } = report;
-  const write = (file: string, content: string): void => writeFileSync(path.join(folder, file), content);
-  const short = (_: string, x: unknown): unknown => (typeof x === "number" ? Number(x.toPrecision(5)) : x);
-  write(`${suite}.json`, `${JSON.stringify(report, short, 1)}\n`);
-  write(`${suite}.md`, markdownOf(report));
-  for (const threads of new Set(report.comparisons?.map((comparison) => comparison.threads))) {
-    const some = report.comparisons!.filter((comparison) => comparison.threads === threads);
-    const title = `${suite}: time over ours, ${threads} thread${threads === 1 ? "" : "s"}`;
-    write(`${suite}-${threads}.svg`, ratioChart(title, some));
+  try {
+    found = await suites[name]!.run({ ...options, keep });
+    write({ complete: true });
+  } catch (error) {
+    // The other suites are worth having all the same.
+    write({ complete: false, error: (error as Error).message.split("\n")[0]! });
+    console.error(error);
+    process.exitCode = 1;
   }
-  report.curves?.forEach((curve, i) => {
-    write(`${suite}-${i + 1}.svg`, curveChart(curve));
-  });
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  console.log(`${name}: ${seconds} s, ${path.relative(process.cwd(), folder)}/${name}.md`);
 }
+// Runtimes in this process may keep it alive.
+process.exit();

@@ -13,13 +13,10 @@ export type Runnable = {
 };
 
 export type Contender = {
-  versions: Record<string, string>;
   /** Threads it really uses, where that can be fewer than asked for. */
   threads?: number;
   /** `quick`: do not try several forms to find the fastest. */
   prepare(program: Program, work: Work, options?: { quick?: boolean }): Promise<Runnable>;
-  /** Bytes that the library says it holds. */
-  memory?(): number;
 };
 
 /** What does not exist in a library is not a failure of it; the report says "not offered". */

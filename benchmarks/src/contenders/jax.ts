@@ -158,12 +158,12 @@ async function prepareWith(jax: Jax, program: Program, work: Work): Promise<Runn
   return { run, results: async () => [Float32Array.of(await run(), await run(), await run())], dispose: () => {} };
 }
 
-export async function open(threads: number): Promise<Contender> {
+export async function openJax(backend: "wasm" | "webgpu", threads: number): Promise<Contender> {
   const jax = await import("@jax-js/jax");
-  await jax.init("wasm");
-  jax.defaultDevice("wasm");
+  const available = await jax.init(backend);
+  if (!available.includes(backend)) throw new Error(`jax-js could not start its ${backend} backend`);
+  jax.defaultDevice(backend);
   return {
-    versions: { "@jax-js/jax": "0.1.25" },
     // Its threads need the global Worker of browsers.
     threads: typeof Worker === "undefined" ? 1 : threads,
     prepare: (program, work) => prepareWith(jax, program, work),

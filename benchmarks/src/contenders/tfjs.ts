@@ -1,13 +1,10 @@
 /** TensorFlow.js on its WebAssembly backend: eager operations in a `tidy`. */
-import { createRequire } from "node:module";
-import path from "node:path";
 import { floatsOf, integersOf, type Spec } from "../work/data.ts";
 import { ADAMW, type Ops, type Program } from "../work/ops.ts";
 import type { Work } from "../work/work.ts";
 import type { Contender, Runnable } from "./contender.ts";
 
 type Tf = typeof import("@tensorflow/tfjs-core");
-type Wasm = typeof import("@tensorflow/tfjs-backend-wasm");
 type T = import("@tensorflow/tfjs-core").Tensor;
 type Variable = import("@tensorflow/tfjs-core").Variable;
 
@@ -155,20 +152,10 @@ async function prepareWith(tf: Tf, program: Program, work: Work): Promise<Runnab
   return { run, results: async () => [Float32Array.of(await run(), await run(), await run())], dispose };
 }
 
-export async function open(threads: number): Promise<Contender> {
-  // The CommonJS builds: files of the others import without extensions, which Node does not resolve.
-  const require = createRequire(import.meta.url);
-  const tf = require("@tensorflow/tfjs-core") as Tf;
-  const { setWasmPaths, setThreadsCount } = require("@tensorflow/tfjs-backend-wasm") as Wasm;
-  const entry = require.resolve("@tensorflow/tfjs-backend-wasm");
-  setWasmPaths(`${path.dirname(entry)}/`);
-  setThreadsCount(threads);
-  await tf.setBackend("wasm");
+/** With a backend that is registered already. */
+export async function openTfjs(tf: Tf, backend: string, threads: number): Promise<Contender> {
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its ${backend} backend`);
   await tf.ready();
-  const used = (await tf.env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT")) ? threads : 1;
-  return {
-    versions: { "tfjs-backend-wasm": tf.version_core },
-    threads: used,
-    prepare: (program, work) => prepareWith(tf, program, work),
-  };
+  const alone = backend === "wasm" && !(await tf.env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT"));
+  return { threads: alone ? 1 : threads, prepare: (program, work) => prepareWith(tf, program, work) };
 }

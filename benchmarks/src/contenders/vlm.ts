@@ -10,7 +10,6 @@ import {
   eye,
   grad,
   layerNorm,
-  memory,
   onDebug,
   scaledDotProductAttention,
   type Tensor,
@@ -202,12 +201,8 @@ function callOf(
   };
 }
 
-export async function open(threads: number, options: { device: string; relaxed: boolean }): Promise<Contender> {
-  if (options.relaxed) await enableRelaxedSimd();
-  await useDevice(options.device as "wasm", options.device === "wasm" ? { threads } : {});
-  return {
-    versions: { "@vlm/core": "this tree", node: process.versions.node },
-    prepare,
-    memory: () => memory().bytes,
-  };
+export async function openVlm(threads: number, device: "wasm" | "webgpu", relaxed: boolean): Promise<Contender> {
+  if (relaxed) await enableRelaxedSimd();
+  await useDevice(device, device === "wasm" ? { threads } : {});
+  return { prepare };
 }

@@ -1,102 +1,172 @@
-/** SVG by hand: bars of ratios and curves. Readable on white and on dark pages. */
-import { type Comparison, scoreOf } from "../run/compare.ts";
-import type { Curve } from "./report.ts";
+/** Three charts: ratios to ours as points, amounts as bars, growth as curves. */
+import { type Comparison, scoreOf } from "../run/field.ts";
+import type { Curve, Table } from "./report.ts";
+import { colorOf, label, short, svg } from "./svg.ts";
 
-const COLORS = ["#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#64748b", "#0891b2", "#be185d"];
-const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-
-const text = (x: number, y: number, content: string, anchor = "start", size = 12): string =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" font-size="${size}" fill="currentColor">${escaped(content)}</text>`;
-
-const svg = (width: number, height: number, title: string, parts: readonly string[]): string =>
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" ` +
-  `font-family="system-ui, sans-serif" style="color:#475569"><title>${escaped(title)}</title>\n${parts.join("\n")}\n</svg>\n`;
-
-/** For each work a bar per library: its best time over ours. Right of the line we are faster. */
-export function ratioChart(title: string, comparisons: readonly Comparison[]): string {
-  const names = [...new Set(comparisons.flatMap(({ rows }) => rows.slice(1).map(({ contender }) => contender)))];
-  const [left, width, bar, gap] = [190, 760, 11, 12];
-  const span = width - left - 60;
-  const low = Math.log2(0.25);
-  const high = Math.log2(32);
-  const at = (ratio: number): number =>
-    left + (span * (Math.min(high, Math.max(low, Math.log2(ratio))) - low)) / (high - low);
-  const parts = [text(8, 20, title, "start", 15)];
-  let y = 34;
-  names.forEach((name, i) => {
-    const x = 8 + (i % 5) * 150;
-    if (i % 5 === 0 && i > 0) y += 18;
-    parts.push(
-      `<rect x="${x}" y="${y}" width="11" height="11" fill="${COLORS[i % COLORS.length]}"/>`,
-      text(x + 16, y + 10, name),
-    );
-  });
-  const top = (y += 30);
-  const body: string[] = [];
-  for (const { name, rows, threads } of comparisons) {
-    const ours = rows[0] && scoreOf(rows[0], threads);
-    body.push(text(left - 8, y + (bar * (rows.length - 1)) / 2 + 4, name, "end"));
-    for (const row of rows.slice(1)) {
-      const color = COLORS[names.indexOf(row.contender) % COLORS.length];
-      const theirs = scoreOf(row, threads);
-      if (ours && theirs) {
-        const ratio = theirs / ours;
-        const [from, to] = [Math.min(at(1), at(ratio)), Math.max(at(1), at(ratio))];
-        body.push(
-          `<rect x="${from.toFixed(1)}" y="${y}" width="${Math.max(1, to - from).toFixed(1)}" height="${bar - 2}" fill="${color}"/>`,
-          text(Math.max(to, at(1)) + 4, y + 9, `${ratio.toFixed(2)}×`, "start", 10),
-        );
-      } else body.push(text(at(1) + 4, y + 9, row.state, "start", 10));
-      y += bar;
-    }
-    y += gap;
+/** One of each contender's shapes, so that colour is not all that tells them apart. */
+function marker(name: string, x: number, y: number): string {
+  const color = colorOf(name);
+  const at = (dx: number, dy: number): string => `${(x + dx).toFixed(1)} ${(y + dy).toFixed(1)}`;
+  const polygon = (...points: [number, number][]): string =>
+    `<path class="${color} mark" d="M${points.map(([dx, dy]) => at(dx, dy)).join("L")}Z"/>`;
+  switch (color) {
+    case "ours":
+      return `<circle class="ours hollow" cx="${x.toFixed(1)}" cy="${y}" r="${/Node/.test(name) ? 3 : 5}"/>`;
+    case "c1":
+      return `<circle class="c1 mark" cx="${x.toFixed(1)}" cy="${y}" r="5"/>`;
+    case "c2":
+      return polygon([-5, -5], [5, -5], [5, 5], [-5, 5]);
+    case "c3":
+      return polygon([0, -6], [6, 0], [0, 6], [-6, 0]);
+    case "c4":
+      return polygon([0, -6], [6, 5], [-6, 5]);
+    default:
+      return polygon([-6, -5], [6, -5], [0, 6]);
   }
-  for (const ratio of [0.25, 0.5, 1, 2, 4, 8, 16, 32]) {
-    const x = at(ratio).toFixed(1);
-    const style =
-      ratio === 1 ? 'stroke="currentColor" stroke-width="1.5"' : 'stroke="currentColor" stroke-opacity="0.2"';
-    parts.push(
-      `<line x1="${x}" y1="${top - 6}" x2="${x}" y2="${y}" ${style}/>`,
-      text(Number(x), y + 14, `${ratio}×`, "middle", 10),
-    );
-  }
-  parts.push(
-    ...body,
-    text(left, y + 30, "← they are faster · time of theirs over ours, best of each · we are faster →", "start", 11),
-  );
-  return svg(width, y + 40, title, parts);
 }
 
-export function curveChart({ title, x: xName, y: yName, series, logarithmic }: Curve): string {
-  const [width, height, left, right, top, bottom] = [640, 360, 70, 170, 40, 46];
-  const points = series.flatMap((one) => one.points);
-  const scale = (value: number): number => (logarithmic ? Math.log2(value) : value);
-  const range = (values: number[]): [number, number] => {
-    const low = logarithmic ? Math.min(...values) : 0;
-    return [low, Math.max(...values, low + 1e-9)];
-  };
-  const [x0, x1] = range(points.map(([x]) => scale(x)));
-  const [y0, y1] = range(points.map(([, y]) => scale(y)));
-  const px = (x: number): number => left + ((width - left - right) * (scale(x) - x0)) / (x1 - x0 || 1);
-  const py = (y: number): number => height - bottom - ((height - top - bottom) * (scale(y) - y0)) / (y1 - y0 || 1);
-  const parts = [text(8, 20, title, "start", 15)];
-  parts.push(`<path d="M${left} ${top}V${height - bottom}H${width - right}" fill="none" stroke="currentColor"/>`);
-  for (const x of new Set(points.map(([value]) => value)))
-    parts.push(text(px(x), height - bottom + 16, `${x}`, "middle", 10));
-  for (let i = 0; i <= 4; i++) {
-    const raw = y0 + ((y1 - y0) * i) / 4;
-    const value = logarithmic ? 2 ** raw : raw;
-    parts.push(text(left - 6, py(value) + 4, value >= 100 ? value.toFixed(0) : value.toPrecision(2), "end", 10));
+const legend = (names: readonly string[], width: number, top: number, row: number): { parts: string[]; y: number } => {
+  const parts: string[] = [];
+  let [x, y] = [20, top];
+  for (const name of names) {
+    const size = 30 + 7 * name.length;
+    if (x + size > width) [x, y] = [20, y + row];
+    parts.push(marker(name, x, y), label(x + 12, y + 4, name));
+    x += size;
   }
-  series.forEach(({ name, points: line }, i) => {
-    const color = COLORS[i % COLORS.length]!;
-    const path = line.map(([x, y], at) => `${at ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
-    parts.push(`<path d="${path}" fill="none" stroke="${color}" stroke-width="2"/>`);
-    for (const [x, y] of line)
-      parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="3" fill="${color}"/>`);
-    parts.push(`<rect x="${width - right + 12}" y="${top + 18 * i}" width="11" height="11" fill="${color}"/>`);
-    parts.push(text(width - right + 28, top + 18 * i + 10, name));
+  return { parts, y };
+};
+
+/** For each work a point per library: its best time over ours, on an axis by factors of two. */
+export function ratioChart(title: string, comparisons: readonly Comparison[]): string {
+  const names = [...new Set(comparisons.flatMap(({ rows }) => rows.slice(1).map(({ contender }) => contender)))];
+  const own = comparisons[0]?.rows[0]?.contender ?? "vlm";
+  const [left, right, width, row] = [260, 150, 940, 24];
+  const ratiosOf = ({ rows, threads }: Comparison): { name: string; ratio: number }[] => {
+    const ours = rows[0] && scoreOf(rows[0], threads);
+    return rows.slice(1).flatMap((one) => {
+      const theirs = scoreOf(one, threads);
+      return ours && theirs ? [{ name: one.contender, ratio: theirs / ours }] : [];
+    });
+  };
+  const all = comparisons.flatMap(ratiosOf).map(({ ratio }) => Math.log2(ratio));
+  const low = Math.max(-6, Math.floor(Math.min(-1, ...all)));
+  const high = Math.min(8, Math.ceil(Math.max(1, ...all)));
+  const at = (log: number): number =>
+    left + ((width - left - right) * (Math.min(high, Math.max(low, log)) - low)) / (high - low);
+  const { parts, y: last } = legend(names, width - 20, 48, 20);
+  const top = last + 44;
+  const bottom = top + row * comparisons.length;
+  const box = (kind: string, from: number, to: number): string =>
+    `<rect class="${kind}" x="${from.toFixed(1)}" y="${top}" width="${(to - from).toFixed(1)}" height="${bottom - top}"/>`;
+  parts.push(
+    box("worse", at(low), at(0)),
+    box("better", at(0), at(high)),
+    label(at(0) - 8, top - 22, "← we are slower", { anchor: "end", size: 11 }),
+    label(at(0) + 8, top - 22, "we are faster →", { size: 11 }),
+  );
+  for (let log = low; log <= high; log++) {
+    const x = at(log).toFixed(1);
+    const kind = log === 0 ? 'class="axis" stroke-width="2"' : 'class="line"';
+    const name = log < 0 ? `1/${2 ** -log}` : `${2 ** log}×`;
+    parts.push(`<line ${kind} x1="${x}" y1="${top}" x2="${x}" y2="${bottom}"/>`);
+    parts.push(
+      label(Number(x), top - 6, log === 0 ? `${own} = 1` : name, { anchor: "middle", size: 10, faint: log !== 0 }),
+    );
+  }
+  for (const [i, comparison] of comparisons.entries()) {
+    const y = top + row * i + row / 2;
+    parts.push(`<line class="line" x1="${left}" y1="${y}" x2="${width - right}" y2="${y}" stroke-dasharray="1 4"/>`);
+    parts.push(label(left - 12, y + 4, comparison.name, { anchor: "end" }));
+    for (const { name, ratio } of ratiosOf(comparison)) parts.push(marker(name, at(Math.log2(ratio)), y));
+    const bad = comparison.rows.filter(({ state }) => state === "failed" || state === "differs");
+    const words = bad.length > 2 ? `${bad.length} failed` : bad.map(({ contender }) => contender).join(", ");
+    if (bad.length > 0) {
+      parts.push(
+        label(width - right + 8, y + 4, bad.length > 2 ? words : `failed: ${words}`, { size: 10, faint: true }),
+      );
+    }
+  }
+  parts.push(
+    label(left, bottom + 20, "Best time of the other over our best time, on a scale by factors of two.", {
+      size: 11,
+      faint: true,
+    }),
+  );
+  return svg(width, bottom + 34, title, parts);
+}
+
+/** A bar for each row of a table; ours are filled in our colour. */
+export function barChart({ title, rows, columns, bars }: Table): string {
+  const { value, unit } = bars!;
+  const items = rows.map((cells) => ({
+    name: cells
+      .slice(0, value)
+      .filter((cell) => typeof cell === "string")
+      .join(" · "),
+    library: String(cells[Math.max(0, columns.indexOf("library"))]),
+    amount: cells[value],
+  }));
+  const [width, row, right] = [760, 22, 90];
+  const left = Math.min(330, 30 + 6.6 * Math.max(...items.map(({ name }) => name.length)));
+  const most = Math.max(...items.map(({ amount }) => (typeof amount === "number" ? amount : 0)));
+  const top = 44;
+  const parts = items.flatMap(({ name, library, amount }, i) => {
+    const y = top + row * i;
+    const text = label(left - 8, y + 14, name, { anchor: "end", bold: library.startsWith("vlm") });
+    if (typeof amount !== "number") {
+      return [text, label(left + 4, y + 14, String(amount ?? "").split(":")[0]!, { faint: true })];
+    }
+    const length = ((width - left - right) * amount) / most;
+    return [
+      text,
+      `<rect class="${colorOf(library)} mark" x="${left}" y="${y + 3}" width="${Math.max(1, length).toFixed(1)}" height="${row - 8}" rx="2"/>`,
+      label(left + length + 6, y + 14, `${short(amount)} ${unit}`, { size: 11 }),
+    ];
   });
-  parts.push(text((left + width - right) / 2, height - 10, xName, "middle"), text(left, top - 6, yName));
+  return svg(width, top + row * items.length + 14, title, parts);
+}
+
+/** Lines on axes by factors of two, each named at its end. */
+export function curveChart({ title, x: xName, y: yName, series }: Curve): string {
+  const [width, height, left, right, top, bottom] = [720, 380, 76, 170, 64, 50];
+  const points = series.flatMap((one) => one.points);
+  const rangeOf = (values: readonly number[]): [number, number] => {
+    const logs = values.map(Math.log2);
+    return [Math.min(...logs), Math.max(...logs)];
+  };
+  const [x0, x1] = rangeOf(points.map(([x]) => x));
+  const [low, high] = rangeOf(points.map(([, y]) => y));
+  const [y0, y1] = [Math.floor(low), Math.ceil(high) === Math.floor(low) ? Math.floor(low) + 1 : Math.ceil(high)];
+  const px = (x: number): number => left + ((width - left - right) * (Math.log2(x) - x0)) / (x1 - x0 || 1);
+  const py = (y: number): number => height - bottom - ((height - top - bottom) * (Math.log2(y) - y0)) / (y1 - y0);
+  const parts: string[] = [];
+  const step = Math.ceil((y1 - y0) / 8);
+  for (let log = y0; log <= y1; log += step) {
+    const y = py(2 ** log);
+    parts.push(`<line class="line" x1="${left}" y1="${y.toFixed(1)}" x2="${width - right}" y2="${y.toFixed(1)}"/>`);
+    parts.push(label(left - 8, y + 4, short(2 ** log), { anchor: "end", size: 11, faint: true }));
+  }
+  parts.push(`<path class="axis" d="M${left} ${top}V${height - bottom}H${width - right}" fill="none"/>`);
+  for (const x of new Set(points.map(([value]) => value))) {
+    parts.push(label(px(x), height - bottom + 18, `${x}`, { anchor: "middle", size: 11, faint: true }));
+  }
+  const ends: number[] = [];
+  for (const { name, points: line } of series) {
+    if (line.length === 0) continue;
+    const path = line.map(([x, y], at) => `${at ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
+    const ours = colorOf(name) === "ours";
+    parts.push(`<path class="${colorOf(name)} hollow" d="${path}"${ours ? ' style="stroke-width:3.5"' : ""}/>`);
+    for (const [x, y] of line) parts.push(marker(name, px(x), Number(py(y).toFixed(1))));
+    // Names stand at the ends of their lines, moved apart where those meet.
+    let y = py(line.at(-1)![1]);
+    while (ends.some((other) => Math.abs(other - y) < 15)) y += 1;
+    ends.push(y);
+    parts.push(label(width - right + 16, y + 4, name, { bold: ours }));
+  }
+  parts.push(
+    label((left + width - right) / 2, height - 10, xName, { anchor: "middle" }),
+    label(left - 8, top - 14, yName, { anchor: "end" }),
+  );
   return svg(width, height, title, parts);
 }

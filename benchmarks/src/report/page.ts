@@ -1,143 +1,159 @@
-/** docs/benchmarks.md and its charts, from the newest results: what is won and what is lost, by the same rule. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+/** docs/benchmarks/results.md and its charts, from one folder of results: wins and losses by the same rule. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type Comparison, scoreOf } from "../run/compare.ts";
-import { curveChart, ratioChart } from "./chart.ts";
-import { tableOf } from "./markdown.ts";
+import { type Comparison, groupOf, scoreOf } from "../run/field.ts";
+import { suites } from "../suites/index.ts";
+import { chartsOf } from "./charts-of.ts";
+import { figure, machineOf, table, tableOf, versionsLines } from "./markdown.ts";
 import type { Report } from "./report.ts";
 
 const OWN = /^vlm/;
 
-type Verdict = { work: string; threads: number; other: string; ratio: number };
+type Verdict = { work: string; group: string; other: string; ratio: number };
 
-/** Time of the other over ours, for every work that both did. */
-function verdictsOf(comparisons: readonly Comparison[]): Verdict[] {
-  return comparisons.flatMap(({ name, threads, rows }) => {
+/** Time of the other over ours, for every work that both did and whose times mean something. */
+export function verdictsOf(comparisons: readonly Comparison[]): Verdict[] {
+  return comparisons.flatMap((comparison) => {
+    const { name: work, threads, rows, untimed } = comparison;
     const ours = rows[0] && scoreOf(rows[0], threads);
-    return rows
-      .filter((row) => !OWN.test(row.contender) && ours && scoreOf(row, threads))
-      .map((row) => ({ work: name, threads, other: row.contender, ratio: scoreOf(row, threads)! / ours! }));
+    if (!ours || untimed) return [];
+    return rows.flatMap((row) => {
+      const theirs = scoreOf(row, threads);
+      if (OWN.test(row.contender) || !theirs) return [];
+      return [{ work, group: groupOf(comparison), other: row.contender, ratio: theirs / ours }];
+    });
   });
 }
 
 const times = (x: number): string => `${x >= 10 ? x.toFixed(0) : x.toFixed(2)}×`;
 
-/** One line for a library: how often we are faster, the middle, and the extremes. */
+/** One line for a library: how often each is faster, the middle, and the extremes. */
 function summary(verdicts: readonly Verdict[]): string {
-  const others = [...new Set(verdicts.map(({ other }) => other))];
-  const rows = others.map((other) => {
+  const rows = [...new Set(verdicts.map(({ other }) => other))].map((other) => {
     const own = verdicts.filter((one) => one.other === other).sort((a, b) => a.ratio - b.ratio);
     const [worst, middle, best] = [own[0]!, own[own.length >> 1]!, own.at(-1)!];
     const won = own.filter(({ ratio }) => ratio > 1).length;
-    return `| ${other} | ${won} of ${own.length} | ${times(middle.ratio)} | ${times(worst.ratio)} ${worst.work} | ${times(best.ratio)} ${best.work} |`;
+    const extremes = [worst, best].map(({ ratio, work }) => `${times(ratio)} (${work})`);
+    return [other, `${won}`, `${own.length - won}`, times(middle.ratio), ...extremes];
   });
-  return [
-    "| against | we are faster in | middle | worst for us | best for us |",
-    "| --- | ---: | ---: | --- | --- |",
-    ...rows,
-  ].join("\n");
+  return table(["against", "we are faster in", "slower in", "middle", "worst for us", "best for us"], rows);
 }
 
 function grid(comparisons: readonly Comparison[]): string {
   const names = [...new Set(comparisons.flatMap(({ rows }) => rows.map(({ contender }) => contender)))];
-  const rows = comparisons.map(({ name, rows: all, threads }) => {
+  const rows = comparisons.map(({ name, rows: all, threads, untimed }) => {
     const ours = all[0] && scoreOf(all[0], threads);
     const cells = names.map((contender) => {
       const row = all.find((one) => one.contender === contender);
       const score = row && scoreOf(row, threads);
       if (!row || !score) return row?.state === "not offered" ? "–" : (row?.state ?? "");
-      const ms = score >= 100 ? score.toFixed(0) : score.toPrecision(3);
-      return row === all[0] || !ours ? ms : `${ms} (${times(score / ours)})`;
+      if (untimed) return "ran, result agrees";
+      return row === all[0] || !ours ? figure(score) : `${figure(score)} (${times(score / ours)})`;
     });
-    return `| ${[name, ...cells].join(" | ")} |`;
+    return [name, ...cells];
   });
-  return [`| ms | ${names.join(" | ")} |`, `| --- |${" ---: |".repeat(names.length)}`, ...rows].join("\n");
+  return table([comparisons[0]?.untimed ? "work" : "ms (over ours)", ...names], rows);
 }
 
+/** What did not run, a line per reason. */
 function failuresOf(comparisons: readonly Comparison[]): string[] {
-  return comparisons.flatMap(({ name, rows }) =>
-    rows
-      .filter(({ state }) => state === "failed" || state === "differs")
-      .map(({ contender, state, error }) => `- ${contender}, ${name}: ${state}. ${error ?? ""}`),
-  );
+  const works = new Map<string, string[]>();
+  for (const { name, rows } of comparisons) {
+    for (const { contender, state, error = "" } of rows) {
+      if (state !== "failed" && state !== "differs") continue;
+      const reason = `${contender} ${state}: ${error.replaceAll("<", "&lt;")}`;
+      works.set(reason, [...(works.get(reason) ?? []), name]);
+    }
+  }
+  return [...works].map(([reason, names]) => `- ${reason} (${names.join("; ")})`);
+}
+
+/** Losses and wins in the same words, the greatest first. */
+function balance(verdicts: readonly Verdict[]): string[] {
+  const line = ({ work, other, ratio }: Verdict): string => `- ${work}, against ${other}: ${times(ratio)}`;
+  const lost = verdicts.filter(({ ratio }) => ratio < 1).sort((a, b) => a.ratio - b.ratio);
+  const won = verdicts.length - lost.length;
+  if (verdicts.length === 0) return [];
+  const head = `We are faster in ${won} of ${verdicts.length} pairs and slower in ${lost.length}.`;
+  return lost.length === 0 ? [head] : [`${head} Where we are slower:`, lost.map(line).join("\n")];
 }
 
 const PROSE = `# Benchmarks
 
-What this library costs and what you would use instead, by the same measure. \`pnpm bench\` repeats all of it;
-[benchmarks/](../benchmarks/README.md) says how. Every library runs in a process of its own, on the same numbers; its
-results are compared with ours before its time counts, and then windows of all libraries alternate. A ratio is the
-other's best time over ours: **above 1 we are faster, below 1 we are slower.**
+What this library costs, and what you would use instead, by the same measure. \`pnpm bench\` repeats all of it;
+[benchmarks/README.md](../../benchmarks/README.md) says how it is measured. Every library runs in a process or page of
+its own on the same numbers; its results are compared with ours before its time counts, and then windows of all
+libraries alternate. A ratio is the other's best time over ours: **above 1 we are faster, below 1 we are slower.**
 
-With one thread, times are processor time (of all threads of the process), because the machine was shared: by the clock
-one would measure the neighbours. With more threads only the clock means anything, and on a busy machine not much.
-`;
+With one thread, times are processor time of the whole process, which on a quiet machine agrees with the clock; with
+more threads, and in the browser, they are by the clock. “–” is what a library does not offer.`;
+
+const heading = (name: string): string => name[0]!.toUpperCase() + name.slice(1);
+
+/** Reports of a folder, in the order of the suites; others last. */
+function reportsIn(folder: string): Report[] {
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.replace(/\.json$/, ""));
+  const order = Object.keys(suites);
+  const rank = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
+  return names
+    .sort((a, b) => rank(a) - rank(b))
+    .map((name) => JSON.parse(readFileSync(path.join(folder, `${name}.json`), "utf8")) as Report);
+}
+
+function sectionOf(report: Report): string[] {
+  const { suite, comparisons = [], tables = [], complete, error } = report;
+  const charts = chartsOf(report);
+  const picture = (title: string): string[] =>
+    charts.filter((chart) => chart.title === title).map(({ file }) => `![${title}](charts/${file})`);
+  const parts = [`## ${heading(suite)}`];
+  if (suites[suite]) parts.push(`${heading(suites[suite].about)}: \`pnpm bench ${suite}\`.`);
+  if (error) parts.push(`**The suite stopped:** ${error}`);
+  else if (!complete) parts.push("**The run was ended before this suite was complete.**");
+  for (const group of new Set(comparisons.map(groupOf))) {
+    const own = comparisons.filter((one) => groupOf(one) === group);
+    parts.push(`### ${heading(suite)}, ${group}`, ...picture(`${suite}: ${group}`), grid(own));
+    parts.push(...balance(verdictsOf(own)));
+    const failures = failuresOf(own);
+    if (failures.length > 0) parts.push("What did not run, or gave other results:", failures.join("\n"));
+  }
+  const drawn = new Set(tables.map(({ title }) => title));
+  for (const one of tables) {
+    parts.push(`#${tableOf(one)}`, ...charts.filter(({ title }) => title.startsWith(one.title)).map(imageOf));
+  }
+  const rest = charts.filter(({ title }) => ![...drawn].some((start) => title.startsWith(start)));
+  parts.push(...rest.filter(({ title }) => !title.startsWith(`${suite}: `)).map(imageOf));
+  return parts;
+}
+
+const imageOf = ({ title, file }: { title: string; file: string }): string => `![${title}](charts/${file})`;
 
 /** Writes the page and its charts; `results` is a folder of one date. */
 export function writePage(results: string, docs: string): void {
-  const read = (name: string): Report | null => {
-    const file = path.join(results, `${name}.json`);
-    return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Report) : null;
-  };
-  const charts = path.join(docs, "benchmarks");
+  const reports = reportsIn(results);
+  if (reports.length === 0) throw new Error(`${results} has no results`);
+  const charts = path.join(docs, "charts");
+  rmSync(charts, { recursive: true, force: true });
   mkdirSync(charts, { recursive: true });
-  const parts: string[] = [PROSE.trim()];
-  const picture = (file: string, content: string, title: string): void => {
-    writeFileSync(path.join(charts, file), content);
-    parts.push(`![${title}](benchmarks/${file})`);
-  };
-  const compared = ["models", "kernels"].map(read).filter((report) => report !== null);
-  const first = compared[0] ?? read(readdirSync(results)[0]!.replace(/\..*/, ""));
-  if (first) {
-    const { machine, versions = {} } = first;
-    const peaks = [
-      machine.peakWasm && `${machine.peakWasm.toFixed(1)} in WebAssembly`,
-      machine.peakC && `${machine.peakC.toFixed(1)} in C`,
-    ];
+  for (const { file, content } of reports.flatMap(chartsOf)) writeFileSync(path.join(charts, file), content);
+  const versions = Object.assign({}, ...reports.map((report) => report.versions ?? {})) as Record<
+    string,
+    Record<string, string>
+  >;
+  const parts = [PROSE, machineOf(reports[0]!), versionsLines(versions)].filter(Boolean);
+  const verdicts = reports.flatMap(({ comparisons = [] }) => verdictsOf(comparisons));
+  const groups = [...new Set(verdicts.map(({ group }) => group))];
+  if (groups.length > 0) parts.push("## Summary");
+  for (const group of groups) {
+    parts.push(`### All works, ${group}`, summary(verdicts.filter((one) => one.group === group)));
+  }
+  for (const report of reports) parts.push(...sectionOf(report));
+  if (!reports.some(({ suite }) => suite === "gpu")) {
     parts.push(
-      `Measured ${machine.date} on ${machine.description}, Node ${machine.node}, load average ${machine.load} when the run began. ` +
-        `Peak of 128-bit fused multiply-add, one thread, GFLOP/s: ${peaks.filter(Boolean).join(", ")}.`,
-    );
-    const list = Object.entries(versions).flatMap(([name, all]) => {
-      const text = Object.entries(all).map(([part, version]) => `${part} ${version}`);
-      return OWN.test(name) ? [] : [`${name} (${text.join(", ")})`];
-    });
-    parts.push(`The others: ${list.join("; ")}.`);
-  }
-  const all = compared.flatMap(({ comparisons = [] }) => comparisons);
-  for (const threads of new Set(all.map((comparison) => comparison.threads))) {
-    const some = all.filter((comparison) => comparison.threads === threads);
-    parts.push(`## Summary, ${threads} thread${threads === 1 ? "" : "s"}`, summary(verdictsOf(some)));
-  }
-  for (const { suite, comparisons = [] } of compared) {
-    for (const threads of new Set(comparisons.map((comparison) => comparison.threads))) {
-      const some = comparisons.filter((comparison) => comparison.threads === threads);
-      const title = `${suite[0]!.toUpperCase()}${suite.slice(1)}, ${threads} thread${threads === 1 ? "" : "s"}`;
-      parts.push(`## ${title}`, grid(some));
-      picture(`${suite}-${threads}.svg`, ratioChart(title, some), title);
-      const losses = verdictsOf(some)
-        .filter(({ ratio }) => ratio < 1)
-        .sort((a, b) => a.ratio - b.ratio);
-      if (losses.length > 0) {
-        const lines = losses.map(({ work, other, ratio }) => `${work} against ${other}: ${times(ratio)}`);
-        parts.push(`Where we are slower: ${lines.join("; ")}.`);
-      }
-      const failures = failuresOf(some);
-      if (failures.length > 0) parts.push("What did not run:", failures.join("\n"));
-    }
-  }
-  for (const name of ["curves", "startup", "loading", "memory", "size", "host", "gpu"]) {
-    const report = read(name);
-    if (!report) continue;
-    parts.push(...(report.tables ?? []).map(tableOf));
-    report.curves?.forEach((curve, i) => {
-      picture(`${name}-${i + 1}.svg`, curveChart(curve), curve.title);
-    });
-  }
-  if (!read("gpu"))
-    parts.push(
-      "## GPU",
+      "## Gpu",
       "Not measured: no machine with a GPU was at hand. `VLM_GPU=hardware pnpm bench gpu` measures it.",
     );
-  writeFileSync(path.join(docs, "benchmarks.md"), `${parts.join("\n\n")}\n`);
+  }
+  writeFileSync(path.join(docs, "results.md"), `${parts.join("\n\n")}\n`);
 }

@@ -1,14 +1,20 @@
 /** What a suite gives: comparisons, tables and curves; written as JSON, Markdown and SVG. */
-import type { Comparison, Pace } from "../run/compare.ts";
+import type { Comparison, Pace } from "../run/field.ts";
 import type { Machine } from "../run/machine.ts";
 
-export type Table = { title: string; note?: string; columns: string[]; rows: (string | number | null)[][] };
+export type Table = {
+  title: string;
+  note?: string;
+  columns: string[];
+  rows: (string | number | null)[][];
+  /** Drawn as bars: this column, named by the columns of text before it; less is better. */
+  bars?: { value: number; unit: string };
+};
+/** Both axes by factors of two. */
 export type Curve = {
   title: string;
   x: string;
   y: string;
-  /** Both axes by factors of two. */
-  logarithmic: boolean;
   series: { name: string; points: [x: number, y: number][] }[];
 };
 export type Findings = {
@@ -17,12 +23,22 @@ export type Findings = {
   curves?: Curve[];
   versions?: Record<string, Record<string, string>>;
 };
-export type Report = Findings & { suite: string; machine: Machine; seconds: number };
+export type Report = Findings & {
+  suite: string;
+  machine: Machine;
+  seconds: number;
+  /** False for what a run had found when it was ended. */
+  complete: boolean;
+  /** Why the suite itself stopped. */
+  error?: string;
+};
 
 /** Choices of a run that suites share. */
 export type RunOptions = {
   threads: readonly number[];
   pace: Pace;
+  /** Milliseconds that a contender may take to its first result. */
+  limitMs: number;
   /** A second Node that contenders also run on, and a Python with PyTorch. */
   otherNode: string | null;
   python: string | null;

@@ -1,8 +1,9 @@
 /** What a result must say about where it was measured; nothing that names the machine. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { relaxedPeak } from "./peak.ts";
 
 export type Machine = {
@@ -15,6 +16,8 @@ export type Machine = {
   node: string;
   v8: string;
   date: string;
+  /** Of this repository; with "+" where files have changed since. */
+  commit: string | null;
   /** Load average over one minute when the run began. */
   load: number;
   /** 128-bit fused multiply-add, registers only, one thread: GFLOP/s in WebAssembly, and in C where there is a compiler. */
@@ -55,6 +58,28 @@ function compiledPeak(): number | null {
   }
 }
 
+const here = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Versions of npm packages, as installed for the benchmarks; ours have the commit instead. */
+export function versionsOf(packages: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    packages.map((name) => {
+      const manifest = readFileSync(path.join(here, "node_modules", name, "package.json"), "utf8");
+      return [name, (JSON.parse(manifest) as { version: string }).version];
+    }),
+  );
+}
+
+function commit(): string | null {
+  const git = (...args: string[]): string => {
+    const { stdout, status } = spawnSync("git", args, { cwd: here, encoding: "utf8" });
+    return status === 0 ? stdout.trim() : "";
+  };
+  const id = git("rev-parse", "--short", "HEAD");
+  const changed = git("status", "--porcelain", "--untracked-files=no", "--", "..", ":!../benchmarks", ":!../docs");
+  return id ? `${id}${changed ? "+" : ""}` : null;
+}
+
 export async function describeMachine(): Promise<Machine> {
   return {
     description: process.env.VLM_BENCH_MACHINE ?? `${os.availableParallelism()} cores`,
@@ -65,6 +90,7 @@ export async function describeMachine(): Promise<Machine> {
     node: process.versions.node,
     v8: process.versions.v8,
     date: new Date().toISOString().slice(0, 10),
+    commit: commit(),
     load: Number(os.loadavg()[0]!.toFixed(1)),
     peakWasm: await relaxedPeak(),
     peakC: compiledPeak(),

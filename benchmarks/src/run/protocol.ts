@@ -1,14 +1,13 @@
-/** What the measuring process and a contender's process say to each other: one line of JSON each way. */
+/** What the measuring process and a contender say to each other: a request and its reply, as JSON. */
 import type { Work } from "../work/work.ts";
 
 export type Request =
   | { do: "open"; contender: string; threads: number }
-  /** Make the work ready, run it, and write its results into a file (unless ""): length and floats of each tensor. */
+  /** Make the work ready, run it, and hand over its results (unless `file` is ""): length and floats of each tensor. */
   | { do: "prepare"; work: Work; file: string }
   /** Call it again and again for this long, at least once. */
   | { do: "measure"; milliseconds: number }
-  | { do: "dispose" }
-  | { do: "memory" };
+  | { do: "dispose" };
 
 export type Reply =
   | {
@@ -17,10 +16,21 @@ export type Reply =
       threads?: number;
       firstMs?: number;
       kernels?: number;
-      /** Milliseconds of each call, by the clock and of all the process's threads. */
+      /** Milliseconds of each call, by the clock; and of all the process's threads, where that can be known. */
       samples?: number[];
       cpu?: number[];
-      rss?: number;
-      held?: number;
     }
   | { ok: false; error: string; offered: boolean };
+
+/** A contender somewhere else: a process of Node or of Python, or a page in a browser. */
+export type Channel = {
+  /** Never rejects; whoever does not answer in time is ended. */
+  ask(request: Request, limitMs?: number): Promise<Reply>;
+  /** Why no more answers will come. */
+  readonly ended: string | null;
+  /** Bytes of memory that the process takes now and took at most; null where the system does not tell. */
+  resident(): Resident | null;
+  close(): Promise<void> | void;
+};
+
+export type Resident = { now: number; peak: number };

@@ -1,104 +1,97 @@
 /** How time and memory grow: with the batch, with the length of the sequence, with threads. */
 import type { Curve, RunOptions, Suite, Table } from "../report/report.ts";
-import { ContenderProcess, type Entry } from "../run/contender-process.ts";
-import { summaryOf } from "../run/statistics.ts";
+import type { Entry } from "../run/entry.ts";
+import { Field, scoreOf } from "../run/field.ts";
 import type { Work } from "../work/work.ts";
+import { entriesOf } from "./measure.ts";
 import { VIT_S16 } from "./models.ts";
 
-type Point = { milliseconds: number; megabytes: number };
+type Sweep = {
+  title: string;
+  x: string;
+  /** Contenders by name; who is not part of this run is left out. */
+  names: readonly string[];
+  values: readonly number[];
+  workOf(value: number): { work: Work; threads: number };
+};
 
-/** A process of its own for each point, so that the peak of its memory means something. */
-async function point(entry: Entry, threads: number, work: Work, { pace }: RunOptions): Promise<Point | null> {
-  const process = new ContenderProcess(entry);
-  try {
-    const steps = [
-      await process.ask({ do: "open", contender: entry.contender, threads }),
-      await process.ask({ do: "prepare", work, file: "" }),
-      await process.ask({ do: "measure", milliseconds: 250 }),
-    ];
-    if (steps.some(({ ok }) => !ok)) return null;
-    const samples: number[] = [];
-    for (let round = 0; round < pace.rounds; round++) {
-      const reply = await process.ask({ do: "measure", milliseconds: pace.window });
-      if (reply.ok) samples.push(...((threads === 1 ? reply.cpu : reply.samples) ?? []));
-    }
-    const usage = await process.ask({ do: "memory" });
-    return { milliseconds: summaryOf(samples).best, megabytes: usage.ok ? (usage.rss ?? 0) / 1e6 : Number.NaN };
-  } finally {
-    process.close();
-  }
-}
-
-async function sweep(
-  title: string,
-  x: string,
-  entries: readonly Entry[],
-  values: readonly number[],
-  workOf: (value: number) => { work: Work; threads: number },
-  options: RunOptions,
-): Promise<{ curves: Curve[]; table: Table }> {
-  const times: Curve = { title, x, y: "best ms", logarithmic: true, series: [] };
-  const space: Curve = { title: `${title}: peak memory of the process`, x, y: "MB", logarithmic: true, series: [] };
+async function sweep({ title, x, names, values, workOf }: Sweep, options: RunOptions) {
+  const entries = entriesOf(options).filter(({ name }) => names.includes(name));
+  const curveOf = (what: string, y: string): Curve => ({ title: `${title}: ${what}`, x, y, series: [] });
+  const times = curveOf("time", "ms");
+  const space = curveOf("peak memory of the process", "MB");
   const table: Table = { title, columns: ["library", x, "best ms", "peak MB of the process"], rows: [] };
-  for (const entry of entries) {
-    const series: [number, Point][] = [];
-    for (const value of values) {
-      const { work, threads } = workOf(value);
-      const found = await point(entry, threads, work, options);
-      table.rows.push([entry.name, `${value}`, found?.milliseconds ?? "failed", found?.megabytes ?? null]);
-      options.log(
-        `${title}, ${entry.name}, ${x} ${value}: ${found ? `${found.milliseconds.toFixed(2)} ms` : "failed"}`,
-      );
-      if (found) series.push([value, found]);
+  const points = new Map<Entry, { time: [number, number][]; memory: [number, number][] }>();
+  for (const entry of entries) points.set(entry, { time: [], memory: [] });
+  for (const value of values) {
+    const { work, threads } = workOf(value);
+    // New processes for each point, so that the peak of their memory means something.
+    const field = new Field(entries, threads, options.limitMs);
+    const { rows } = await field.compare(title, work, options.pace);
+    await field.close();
+    for (const [i, entry] of entries.entries()) {
+      const row = rows[i]!;
+      const milliseconds = scoreOf(row, threads);
+      const megabytes = row.memory && row.memory.peak / 1e6;
+      table.rows.push([entry.name, `${value}`, milliseconds ?? `${row.state}: ${row.error}`, megabytes ?? null]);
+      options.log(`${title}, ${entry.name}, ${x} ${value}: ${milliseconds?.toFixed(2) ?? row.error} ms`);
+      if (milliseconds) points.get(entry)!.time.push([value, milliseconds]);
+      if (megabytes) points.get(entry)!.memory.push([value, megabytes]);
     }
-    times.series.push({ name: entry.name, points: series.map(([at, { milliseconds }]) => [at, milliseconds]) });
-    space.series.push({ name: entry.name, points: series.map(([at, { megabytes }]) => [at, megabytes]) });
   }
-  return { curves: [times, space], table };
+  table.rows.sort(([a], [b]) => names.indexOf(String(a)) - names.indexOf(String(b)));
+  for (const [{ name }, { time, memory }] of points) {
+    times.series.push({ name, points: time });
+    if (memory.length > 0) space.series.push({ name, points: memory });
+  }
+  return { curves: space.series.length > 0 ? [times, space] : [times], table };
 }
+
+const block = { width: 384, depth: 2, heads: 6, activation: "gelu" } as const;
+const lengths = [64, 128, 256, 512, 1024];
+const runtimes = ["vlm", "onnxruntime-node", "onnxruntime-web", "PyTorch CPU"];
+
+const sweepsFor = (threads: number, counts: readonly number[]): Sweep[] => [
+  {
+    title: "ViT-S/16 forward by batch",
+    x: "batch",
+    names: runtimes,
+    values: [1, 2, 4, 8, 16],
+    workOf: (batch) => ({ threads, work: { kind: "vit", mode: "forward", model: VIT_S16, batch } }),
+  },
+  {
+    title: "Two blocks of width 384, forward, by length",
+    x: "tokens",
+    names: runtimes,
+    values: lengths,
+    workOf: (tokens) => ({ threads, work: { kind: "blocks", mode: "forward", model: block, batch: 1, tokens } }),
+  },
+  {
+    title: "Two blocks of width 384, training step, by length",
+    x: "tokens",
+    names: ["vlm", "tfjs wasm", "PyTorch CPU"],
+    values: lengths,
+    workOf: (tokens) => ({ threads, work: { kind: "blocks", mode: "train", model: block, batch: 1, tokens } }),
+  },
+  {
+    title: "ViT-S/16 forward, batch 4, by threads",
+    x: "threads",
+    names: ["vlm", "onnxruntime-node", "PyTorch CPU"],
+    values: counts,
+    workOf: (count) => ({ threads: count, work: { kind: "vit", mode: "forward", model: VIT_S16, batch: 4 } }),
+  },
+];
 
 export const curves: Suite = {
   about: "time and memory against batch, sequence length and threads",
   async run(options) {
-    const ours: Entry = { name: "vlm", contender: "vlm" };
-    const node: Entry = { name: "onnxruntime-node", contender: "onnxruntime-node" };
-    const web: Entry = { name: "onnxruntime-web", contender: "onnxruntime-web" };
-    const [threads = 1] = options.threads;
-    const block = { width: 384, depth: 2, heads: 6, activation: "gelu" } as const;
-    const results = [
-      await sweep(
-        "ViT-S/16 forward by batch",
-        "batch",
-        [ours, node, web],
-        [1, 2, 4, 8, 16],
-        (batch) => ({ threads, work: { kind: "vit", mode: "forward", model: VIT_S16, batch } }),
-        options,
-      ),
-      await sweep(
-        "Two blocks of width 384 by length",
-        "tokens",
-        [ours, node, web],
-        [64, 128, 256, 512, 1024],
-        (tokens) => ({ threads, work: { kind: "blocks", mode: "forward", model: block, batch: 1, tokens } }),
-        options,
-      ),
-      await sweep(
-        "Training step of two blocks by length",
-        "tokens",
-        [ours],
-        [64, 128, 256, 512, 1024],
-        (tokens) => ({ threads, work: { kind: "blocks", mode: "train", model: block, batch: 1, tokens } }),
-        options,
-      ),
-      await sweep(
-        "ViT-S/16 forward, batch 4, by threads",
-        "threads",
-        [ours, node],
-        options.threads,
-        (count) => ({ threads: count, work: { kind: "vit", mode: "forward", model: VIT_S16, batch: 4 } }),
-        options,
-      ),
-    ];
-    return { curves: results.flatMap((result) => result.curves), tables: results.map(({ table }) => table) };
+    const found: { curves: Curve[]; table: Table }[] = [];
+    const findings = () => ({ curves: found.flatMap((one) => one.curves), tables: found.map(({ table }) => table) });
+    for (const one of sweepsFor(options.threads[0] ?? 1, options.threads)) {
+      if (!new RegExp(options.filter).test(one.title)) continue;
+      found.push(await sweep(one, options));
+      options.keep(findings());
+    }
+    return findings();
   },
 };

@@ -2,9 +2,9 @@
  * The webgpu device, kernel by kernel, against the adapter's own ceilings. `VLM_GPU=hardware pnpm bench gpu` on a machine
  * with a GPU; without it a software driver is taken, whose figures say nothing about GPUs.
  */
-import { onDebug, useDevice } from "@vlm/core";
+import { onDebug } from "@vlm/core";
 import { gpuEnvironment } from "../../../tools/testing/gpu.mjs";
-import { open } from "../contenders/vlm.ts";
+import { openVlm } from "../contenders/vlm.ts";
 import type { RunOptions, Suite } from "../report/report.ts";
 import { measureCeilings } from "../run/gpu-ceilings.ts";
 import { summaryOf } from "../run/statistics.ts";
@@ -91,8 +91,7 @@ async function run({ pace, filter, log }: RunOptions) {
     `gpu: ${vendor} ${architecture} ${description}: copy ${ceilings.copyGBs.toFixed(1)} GB/s, fma ${ceilings.fmaGFLOPs.toFixed(0)} GFLOP/s`,
   );
   probe.destroy();
-  const contender = await open(1, { device: "webgpu", relaxed: false });
-  await useDevice("webgpu");
+  const contender = await openVlm(1, "webgpu", false);
   const calls: (string | number | null)[][] = [];
   const kernels: (string | number | null)[][] = [];
   for (const { name, work } of casesFor(large).filter((one) => one.name.includes(filter))) {

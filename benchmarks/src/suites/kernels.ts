@@ -1,14 +1,14 @@
 import type { Suite } from "../report/report.ts";
 import type { Work } from "../work/work.ts";
-import { type Case, measureAll } from "./field.ts";
+import { type Case, measureAll } from "./measure.ts";
 
-const square = (n: number): Case => ({
+export const square = (n: number): Case => ({
   name: `matmul ${n}³`,
   work: { kind: "matmul", mode: "forward", m: n, k: n, n },
 });
 
 /** The same work forward and as its gradient. */
-const both = (name: string, work: Work): Case[] => [
+export const both = (name: string, work: Work): Case[] => [
   { name, work },
   { name: `${name}, gradient`, work: { ...work, mode: "gradient" } },
 ];
@@ -17,10 +17,15 @@ const cases: Case[] = [
   ...[64, 256, 512, 1024].map(square),
   ...both("matmul 197×768×768", { kind: "matmul", mode: "forward", m: 197, k: 768, n: 768 }),
   { name: "matmul 197×768×3072", work: { kind: "matmul", mode: "forward", m: 197, k: 768, n: 3072 } },
-  {
-    name: "matmul 12 × 197×64×197",
-    work: { kind: "matmul", mode: "forward", m: 197, k: 64, n: 197, batch: 12, transposed: true },
-  },
+  ...both("matmul 12 × 197×64×197", {
+    kind: "matmul",
+    mode: "forward",
+    m: 197,
+    k: 64,
+    n: 197,
+    batch: 12,
+    transposed: true,
+  }),
   ...both("attention 12×197×64", { kind: "attention", mode: "forward", batch: 1, heads: 12, tokens: 197, width: 64 }),
   ...both("layer norm 1576×768", { kind: "layerNorm", mode: "forward", rows: 1576, width: 768 }),
   ...both("softmax 2364×197", { kind: "softmax", mode: "forward", rows: 2364, width: 197 }),

@@ -1,46 +1,38 @@
 /** The most memory that a process took, for the same work, in a process of its own. */
-import type { Suite } from "../report/report.ts";
-import { ContenderProcess } from "../run/contender-process.ts";
+import type { Suite, Table } from "../report/report.ts";
+import { Field } from "../run/field.ts";
 import type { Work } from "../work/work.ts";
-import { entriesOf } from "./field.ts";
+import { entriesOf, selected } from "./measure.ts";
 import { VIT_B32, VIT_S16 } from "./models.ts";
 
-const works: [string, Work][] = [
-  ["ViT-B/32 ×8 forward", { kind: "vit", mode: "forward", model: VIT_B32, batch: 8 }],
-  ["ViT-S/16 ×4 training step", { kind: "vit", mode: "gradient", model: VIT_S16, batch: 4 }],
+const cases: { name: string; work: Work }[] = [
+  { name: "ViT-B/32 ×8 forward", work: { kind: "vit", mode: "forward", model: VIT_B32, batch: 8 } },
+  { name: "ViT-S/16 ×4 gradients", work: { kind: "vit", mode: "gradient", model: VIT_S16, batch: 4 } },
 ];
 
 export const memory: Suite = {
   about: "peak memory of the process for a forward pass and for gradients",
   async run(options) {
-    const rows: (string | number | null)[][] = [];
-    for (const [name, work] of works) {
-      for (const entry of entriesOf(options)) {
-        if (entry.contender === "vlm-plain" || entry.name === "vlm, other Node") continue;
-        const process = new ContenderProcess(entry);
-        try {
-          let reply = await process.ask({ do: "open", contender: entry.contender, threads: 1 });
-          const before = await process.ask({ do: "memory" });
-          if (reply.ok) reply = await process.ask({ do: "prepare", work, file: "" });
-          if (reply.ok) reply = await process.ask({ do: "measure", milliseconds: options.pace.window });
-          const after = await process.ask({ do: "memory" });
-          const [start, peak] = [before, after].map((usage) => (usage.ok ? (usage.rss ?? 0) / 1e6 : Number.NaN));
-          rows.push([name, entry.name, ...(reply.ok ? [peak!, start!] : [reply.error, null])]);
-          options.log(`memory, ${name}, ${entry.name}: ${reply.ok ? `${peak!.toFixed(0)} MB` : reply.error}`);
-        } finally {
-          process.close();
-        }
+    const table: Table = {
+      title: "Peak resident memory, MB",
+      note: "Includes the weights as JavaScript (or NumPy) arrays that every contender was given, and the runtime itself: its peak when the library had been opened stands in the last column.",
+      columns: ["work", "library", "peak MB", "MB before the work"],
+      rows: [],
+      bars: { value: 2, unit: "MB" },
+    };
+    const entries = entriesOf(options).filter(({ name, own }) => !own || name === "vlm");
+    for (const { name, work } of selected(cases, options)) {
+      // One after the other, each process for this work alone; two calls are enough to find the peak.
+      for (const entry of entries) {
+        const field = new Field([entry], 1, options.limitMs);
+        const { rows } = await field.compare(name, work, { rounds: 1, window: 1 });
+        await field.close();
+        const { state, error, memory: used } = rows[0]!;
+        const [peak, opened] = used ? [used.peak / 1e6, used.opened / 1e6] : [state, null];
+        table.rows.push([name, entry.name, error ? `${state}: ${error}` : peak, opened]);
+        options.log(`memory, ${name}, ${entry.name}: ${used ? `${(used.peak / 1e6).toFixed(0)} MB` : error}`);
       }
     }
-    return {
-      tables: [
-        {
-          title: "Peak resident memory, MB",
-          note: "Includes the weights as JavaScript (or NumPy) arrays that every contender was given, and the runtime itself: its size after opening the library stands in the last column.",
-          columns: ["work", "library", "peak MB", "MB before the work"],
-          rows,
-        },
-      ],
-    };
+    return { tables: [table] };
   },
 };

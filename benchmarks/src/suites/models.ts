@@ -1,6 +1,6 @@
 import type { Suite } from "../report/report.ts";
 import type { ClipWork, Tower, ViTWork } from "../work/transformer.ts";
-import { type Case, measureAll } from "./field.ts";
+import { type Case, measureAll } from "./measure.ts";
 
 export const VIT_S16: ViTWork = {
   imageSize: 224,
@@ -19,7 +19,7 @@ const CLIP_B32: ClipWork = {
   embed: 512,
 };
 const tower: Tower = { width: 128, depth: 4, heads: 4, activation: "gelu" };
-const SMALL_CLIP: ClipWork = {
+export const SMALL_CLIP: ClipWork = {
   image: { ...tower, imageSize: 64, patchSize: 16, clip: true, eps: 1e-5 },
   text: { ...tower, vocabSize: 4096, context: 24 },
   embed: 128,

@@ -13,7 +13,7 @@ const here = fileURLToPath(new URL("../..", import.meta.url));
 
 export const startup: Suite = {
   about: "time from import to the first embedding",
-  async run({ pace, otherNode, log }) {
+  async run({ pace, otherNode, without, limitMs, log }) {
     // Bundled, as an app would be: reading a hundred source files through a transpiler is no user's start.
     const folder = mkdtempSync(path.join(here, "node_modules", ".startup-"));
     const file = path.join(folder, "startup.mjs");
@@ -34,24 +34,31 @@ export const startup: Suite = {
         logLevel: "silent",
       });
       const work: Work = { kind: "vit", mode: "forward", model: VIT_S16, batch: 1 };
-      const names = ["vlm", "onnxruntime-node", "onnxruntime-web", "tfjs", "jax-js"];
+      const names = ["vlm", "onnxruntime-node", "onnxruntime-web", "tfjs", "jax-js"].filter(
+        (name, i) => i === 0 || !without.some((start) => name.startsWith(start)),
+      );
       const samples = new Map(names.map((name) => [name, [] as { open: number; first: number }[]]));
       const errors = new Map<string, string>();
       for (let round = 0; round < pace.rounds; round++) {
         for (const name of names) {
+          if (errors.has(name)) continue;
           const node = name === "jax-js" && otherNode ? otherNode : process.execPath;
-          const { stdout, stderr, status } = spawnSync(node, [file, JSON.stringify([name, work])], {
+          const { stdout, stderr, status, error } = spawnSync(node, [file, JSON.stringify([name, work])], {
             encoding: "utf8",
             cwd: here,
-            timeout: 180_000,
+            timeout: limitMs,
           });
           if (status === 0) samples.get(name)!.push(JSON.parse(stdout.trim().split("\n").at(-1)!));
-          else errors.set(name, stderr.split("\n").find((line) => line.includes("Error")) ?? "failed");
+          else
+            errors.set(
+              name,
+              error?.message ?? stderr.split("\n").find((line) => line.includes("Error")) ?? `exit ${status}`,
+            );
         }
       }
       const rows = names.map((name) => {
         const times = samples.get(name)!;
-        if (times.length === 0) return [name, errors.get(name) ?? "failed", null, null];
+        if (errors.has(name)) return [name, `failed: ${errors.get(name)}`, null, null];
         const first = summaryOf(times.map((time) => time.first));
         log(`startup, ${name}: ${first.best.toFixed(0)} ms`);
         return [name, first.best, first.median, summaryOf(times.map((time) => time.open)).best];
@@ -63,6 +70,7 @@ export const startup: Suite = {
             note: "A fresh process, code bundled, one thread, weights already in memory as typed arrays (for ONNX the time to write the model's bytes counts). The last column is how long import and opening take.",
             columns: ["library", "best", "median", "of that: import and open"],
             rows,
+            bars: { value: 1, unit: "ms" },
           },
         ],
       };
