@@ -63,5 +63,7 @@ export { constantRate, cosine, inverseRoot, linear, stepped } from "./schedules/
 export type { CheckpointOptions, CheckpointStore, RunState } from "./train/checkpoint-store.ts";
 export { type DataSource, Examples, type ExamplesOptions } from "./train/data-source.ts";
 export type { Loss } from "./train/guarded-step.ts";
+export type { LossScaleOptions } from "./train/loss-scale.ts";
 export type { TrainProgress } from "./train/progress.ts";
-export { type TrainOptions, type TrainResult, train } from "./train/train.ts";
+export { train } from "./train/train.ts";
+export type { TrainOptions, TrainResult } from "./train/train-options.ts";

@@ -1,7 +1,10 @@
-import { isVlmError, VlmError } from "@vlm/core";
+import { isVlmError, Tensor, VlmError } from "@vlm/core";
 import type { DataSource } from "./data-source.ts";
 
-/** Batches one epoch after the other, and the position that belongs to the steps done. */
+/** The batches of one step, and the source's position after them (null where it has none). */
+export type Taken<B> = { readonly batches: readonly B[]; readonly position: unknown };
+
+/** Batches one epoch after the other. */
 export class Batches<B> {
   private readonly data: DataSource<B> | AsyncIterable<B> | Iterable<B>;
   private readonly signal: AbortSignal | undefined;
@@ -9,30 +12,52 @@ export class Batches<B> {
   private count = 0;
   /** Of the epoch under way. */
   private given = 0;
-  /** The source's position after the last step that was submitted. */
-  position: unknown = null;
+  /** Taken and given back: the next ones. */
+  private returned: Taken<B> | null = null;
+  /** Shapes in the first batch. */
+  private form: string | null = null;
 
   constructor(data: DataSource<B> | AsyncIterable<B> | Iterable<B>, signal: AbortSignal | undefined) {
     this.data = data;
     this.signal = signal;
-    this.done();
+  }
+
+  /** Where the source stands. */
+  get position(): unknown {
+    return "state" in this.data ? this.data.state() : null;
   }
 
   /** The batches of the next step. */
-  async take(count: number): Promise<B[]> {
+  async take(count: number): Promise<Taken<B>> {
+    const { returned } = this;
+    this.returned = null;
+    if (returned) return returned;
     const batches: B[] = [];
     while (batches.length < count) batches.push(await this.next());
-    return batches;
+    this.form ??= formOf(batches[0]);
+    return { batches, position: this.position };
   }
 
-  /** Says that the batches taken belong to a submitted step. */
-  done(): void {
-    if ("state" in this.data) this.position = this.data.state();
+  /** Puts back what was taken last: `take` gives it once more. */
+  giveBack(taken: Taken<B>): void {
+    this.returned = taken;
+  }
+
+  /** The error of a step, with the batch to blame when one has other shapes than the first batch had. */
+  blame(error: unknown, batches: readonly B[]): unknown {
+    const at = batches.findIndex((batch) => formOf(batch) !== this.form);
+    if (at < 0) return error;
+    const number = this.count - batches.length + at;
+    return new VlmError("DataError", "BATCH_SHAPE", {
+      what: `train: batch ${number} is ${formOf(batches[at])}, the first one was ${this.form}, and the step failed: ${error instanceof Error ? error.message : String(error)}`,
+      hint: "parameters are those of the last step done",
+      details: { batch: number },
+      cause: error,
+    });
   }
 
   restore(position: unknown): void {
     (this.data as DataSource<B>).restore(position);
-    this.position = position;
   }
 
   async close(): Promise<void> {
@@ -54,7 +79,7 @@ export class Batches<B> {
       if (this.given > 0) empty = -1;
       this.given = 0;
     }
-    throw new VlmError("DataError", "DATA_EMPTY", {
+    throw new VlmError("ArgumentError", "DATA_EMPTY", {
       what: `train: the data gave no batch${this.count > 0 ? ` after the first ${this.count}` : ""}`,
       hint: "a source can be iterated again for each epoch; a generator object cannot",
     });
@@ -74,6 +99,7 @@ export class Batches<B> {
       throw new VlmError("DataError", "BATCH_FAILED", {
         what: `train: batch ${this.count} could not be made: ${cause instanceof Error ? cause.message : String(cause)}`,
         hint: "parameters are those of the last step done",
+        details: { batch: this.count },
         cause,
       });
     } finally {
@@ -84,4 +110,13 @@ export class Batches<B> {
 
 function iteratorOf<B>(data: AsyncIterable<B> | Iterable<B>): AsyncIterator<B> | Iterator<B> {
   return Symbol.asyncIterator in data ? data[Symbol.asyncIterator]() : data[Symbol.iterator]();
+}
+
+/** Dtypes and shapes of what a batch holds: `{ x: f32 [4 3], y: f32 [4 1] }`. */
+function formOf(value: unknown): string {
+  if (value instanceof Tensor) return `${value.dtype} [${value.shape.join(" ")}]`;
+  if (Array.isArray(value)) return `[${value.map(formOf).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return typeof value;
+  const parts = Object.entries(value).map(([name, part]) => `${name}: ${formOf(part)}`);
+  return `{ ${parts.join(", ")} }`;
 }

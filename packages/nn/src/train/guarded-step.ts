@@ -2,6 +2,7 @@
 import {
   add,
   Cell,
+  commit,
   compile,
   concat,
   context,
@@ -9,6 +10,7 @@ import {
   type Gradients,
   grad,
   logicalAnd,
+  logicalNot,
   random,
   stack,
   Tensor,
@@ -17,10 +19,12 @@ import {
   zeros,
 } from "@vlm/core";
 import type { Module } from "../module/module.ts";
+import type { StateBuffer } from "../module/parameter.ts";
 import { GradientAccumulator } from "../optimizers/accumulate.ts";
 import { globalNorm } from "../optimizers/clip.ts";
 import type { EMA } from "../optimizers/ema.ts";
 import type { Optimizer } from "../optimizers/optimizer.ts";
+import type { LossScale } from "./loss-scale.ts";
 
 /** A loss, f32 [], alone or with metrics. */
 export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string, Tensor>>);
@@ -31,16 +35,23 @@ export type StepParts<B> = {
   ema: EMA | undefined;
   loss: (batch: B) => Loss;
   key: Cell;
-  /** After a step that was not finite, later ones write nothing either. */
+  scale: LossScale | undefined;
+  /** After a step that was not finite, later ones write nothing either, until `proceed`. */
   halt: boolean;
 };
 
+/** What became of a step: written, left out since the scaled gradients overflowed, or left out by the guard. */
+export type Outcome = "written" | "overflow" | "incident";
+const OUTCOMES: readonly Outcome[] = ["written", "overflow", "incident"];
+
 /** What a step reports, read from the device in one piece. */
 export type StepReport = {
-  ok: boolean;
+  outcome: Outcome;
   loss: number;
   learningRate: number;
   gradientNorm: number;
+  /** Factor of the loss in the backward pass; 1 without loss scaling. */
+  lossScale: number;
   metrics: Record<string, number>;
 };
 
@@ -56,6 +67,8 @@ export class GuardedStep<B> {
   private readonly parts: StepParts<B>;
   private readonly halted = new Cell(zeros([], "i32"), { owner: "train" });
   private readonly accumulator: GradientAccumulator | null;
+  /** Buffers as they were before the first batch of a step of several. */
+  private readonly buffersBefore = new Map<StateBuffer, Cell>();
   private names: readonly string[] = [];
   private readonly whole: (batch: B, step: Tensor, index: Tensor) => Promise<Tensor>;
   private readonly part: (batch: B, step: Tensor, index: Tensor) => Promise<Tensor>;
@@ -63,20 +76,31 @@ export class GuardedStep<B> {
 
   constructor(parts: StepParts<B>, accumulate: number) {
     this.parts = parts;
+    const buffers = [...parts.model.namedBuffers().values()];
     this.accumulator = accumulate > 1 ? new GradientAccumulator(parts.model) : null;
+    if (this.accumulator) {
+      for (const buffer of buffers) {
+        this.buffersBefore.set(buffer, new Cell(zeros(buffer.shape, buffer.dtype), { owner: "train" }));
+      }
+    }
     this.whole = compile((batch: B, step: Tensor, index: Tensor) => {
-      const { values, gradients, guardBuffers } = this.backward(batch, step, index);
+      const before = buffers.map((buffer) => ({ buffer, value: buffer.value }));
+      const { values, gradients } = this.backward(batch, step, index);
       const [go, report] = this.update(values, gradients);
-      guardBuffers(go);
+      for (const { buffer, value } of before) restoreUnless(go, buffer, value);
       return report;
     });
     this.part = compile((batch: B, step: Tensor, index: Tensor) => {
-      const { values, gradients, guardBuffers } = this.backward(batch, step, index);
+      for (const [buffer, kept] of this.buffersBefore) kept.assign(index.eq(0).where(buffer.value, kept.value));
+      const { values, gradients } = this.backward(batch, step, index);
       this.accumulator!.add(gradients, 1 / accumulate);
-      guardBuffers(finite(values.slice(0)));
       return values;
     });
-    this.last = compile((losses: Tensor) => this.update(losses, this.accumulator!.take())[1]);
+    this.last = compile((losses: Tensor) => {
+      const [go, report] = this.update(losses, this.accumulator!.take());
+      for (const [buffer, kept] of this.buffersBefore) restoreUnless(go, buffer, kept.value);
+      return report;
+    });
   }
 
   /** Submits the step made of these batches. */
@@ -87,51 +111,73 @@ export class GuardedStep<B> {
     if (!this.accumulator) report = await this.whole(batches[0]!, at, index(0));
     else {
       const parts: Tensor[] = [];
-      for (const [i, batch] of batches.entries()) parts.push(await this.part(batch, at, index(i)));
+      try {
+        for (const [i, batch] of batches.entries()) parts.push(await this.part(batch, at, index(i)));
+      } catch (error) {
+        // A batch that the loss refuses: what layers wrote for those before it is undone.
+        for (const [buffer, kept] of parts.length > 0 ? this.buffersBefore : []) buffer.assign(kept.value);
+        await commit();
+        throw error;
+      }
       report = await this.last(parts.reduce((a, b) => add(a, b)).mul(1 / parts.length));
     }
     return { read: () => this.read(report) };
   }
 
-  /** Loss and metrics as one vector, the gradients, and a way to undo what layers wrote to their buffers. */
-  private backward(batch: B, step: Tensor, index: Tensor) {
-    const { model, loss, key } = this.parts;
-    const buffers = [...model.namedBuffers().values()].map((buffer) => ({ buffer, before: buffer.value }));
+  /** Lets steps write again after an incident. */
+  async proceed(): Promise<void> {
+    this.halted.assign(zeros([], "i32"));
+    await commit();
+  }
+
+  /** Loss and metrics as one vector, and the gradients, scaled where losses are. */
+  private backward(batch: B, step: Tensor, index: Tensor): { values: Tensor; gradients: Gradients } {
+    const { model, loss, key, scale } = this.parts;
     const result = context({ training: true, key: keyOfBatch(key.value, step, index) }, () => loss(batch));
-    const value = lossIn(result);
+    const value = scalar(lossIn(result));
     const metrics = result instanceof Tensor ? [] : Object.entries(result).filter(([name]) => name !== "loss");
     this.names = metrics.map(([name]) => name);
-    const values = stack([value, ...metrics.map(([, metric]) => metric)].map((x) => scalar(x)));
-    const gradients = grad(value, model);
-    const guardBuffers = (go: Tensor): void => {
-      for (const { buffer, before } of buffers) {
-        const after = buffer.value;
-        if (after.node !== before.node) buffer.assign(go.where(after, before));
-      }
-    };
-    return { values, gradients, guardBuffers };
+    const values = stack([value, ...metrics.map(([, metric]) => scalar(metric))]);
+    return { values, gradients: grad(scale ? value.mul(scale.factor) : value, model) };
   }
 
   /** Writes parameters, moments and averages where all is finite; gives that condition and the report. */
-  private update(values: Tensor, gradients: Gradients): [go: Tensor, report: Tensor] {
-    const { optimizer, ema, halt } = this.parts;
+  private update(values: Tensor, scaled: Gradients): [go: Tensor, report: Tensor] {
+    const { optimizer, ema, halt, scale } = this.parts;
+    const gradients = scale ? scale.unscale(scaled) : scaled;
     const norm = globalNorm(gradients);
     const lr = optimizer.rate();
-    const sound = logicalAnd(finite(values.slice(0)), finite(norm));
-    const go = halt ? logicalAnd(sound, this.halted.value.eq(0)) : sound;
-    if (halt) this.halted.assign(go.where(0, 1).cast("i32"));
+    const sound = finite(values.slice(0));
+    const running = halt ? logicalAnd(sound, this.halted.value.eq(0)) : sound;
+    const go = logicalAnd(running, finite(norm));
+    const factor = scale?.factor ?? tensor(1);
+    const overflow = scale?.adjust(go, logicalAnd(running, logicalNot(finite(norm))));
+    const outcome = go.where(0, overflow ? overflow.where(1, 2) : 2);
+    if (halt) this.halted.assign(outcome.eq(2).cast("i32"));
     optimizer.step(gradients, { when: go, norm });
     ema?.update({ when: go });
-    const head = stack([go.cast("f32"), lr, norm]);
+    const head = stack([outcome, lr, norm, factor].map((x) => x.cast("f32")));
     return [go, concat([head, values])];
   }
 
   private async read(report: Tensor): Promise<StepReport> {
-    const [ok, learningRate, gradientNorm, loss, ...rest] = (await report.data()) as Float32Array;
+    const [outcome, learningRate, gradientNorm, lossScale, loss, ...rest] = await report.data();
     report.dispose();
-    const metrics = Object.fromEntries(this.names.map((name, i) => [name, rest[i]!]));
-    return { ok: ok === 1, loss: loss!, learningRate: learningRate!, gradientNorm: gradientNorm!, metrics };
+    return {
+      outcome: OUTCOMES[outcome!]!,
+      loss: loss!,
+      learningRate: learningRate!,
+      gradientNorm: gradientNorm!,
+      lossScale: lossScale!,
+      metrics: Object.fromEntries(this.names.map((name, i) => [name, rest[i]!])),
+    };
   }
+}
+
+/** Undoes what layers wrote to a buffer, unless the step counts. */
+function restoreUnless(go: Tensor, buffer: StateBuffer, before: Tensor): void {
+  const after = buffer.value;
+  if (after.node !== before.node) buffer.assign(go.where(after, before));
 }
 
 function scalar(x: Tensor): Tensor {

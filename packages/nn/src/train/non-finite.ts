@@ -15,7 +15,15 @@ import type { Module } from "../module/module.ts";
 import { tap } from "../module/tap.ts";
 
 /** What the guard saw. */
-export type Incident = { step: number; loss: number; learningRate: number; gradientNorm: number };
+export type Incident = {
+  step: number;
+  loss: number;
+  learningRate: number;
+  gradientNorm: number;
+  lossScale: number;
+  /** Overflows in a row, where loss scaling gave up. */
+  overflows?: number | undefined;
+};
 
 const isFloat = (x: Tensor): boolean => x.dtype === "f32" || x.dtype === "f16" || x.dtype === "bf16";
 
@@ -30,12 +38,18 @@ export async function explain<B>(
   key: Tensor,
   loss: (batch: B) => Tensor,
 ): Promise<VlmError> {
-  const { step, learningRate, gradientNorm } = incident;
-  const where = await firstNonFinite(model, batch, key, loss);
-  const value = Number.isNaN(incident.loss) ? "NaN" : String(incident.loss);
-  const bad = Number.isFinite(incident.loss) ? "the gradient is not finite" : `the loss became ${value}`;
-  return new VlmError("NonFiniteError", Number.isFinite(incident.loss) ? "TRAIN_GRADIENT" : "TRAIN_LOSS", {
-    what: `${bad} at step ${step} (lr ${learningRate.toPrecision(3)}, gradient norm ${gradientNorm.toPrecision(3)})`,
+  const { step, loss: value, learningRate, gradientNorm, lossScale, overflows } = incident;
+  const where = await firstNonFinite(model, batch, key, loss, lossScale);
+  const facts = `(lr ${learningRate.toPrecision(3)}, gradient norm ${gradientNorm.toPrecision(3)})`;
+  const finiteLoss = Number.isFinite(value);
+  const scaling = finiteLoss && overflows !== undefined;
+  const bad = scaling
+    ? `the gradients overflowed at ${overflows} steps in a row, with a loss scale of ${lossScale} at the end,`
+    : finiteLoss
+      ? "the gradient is not finite"
+      : `the loss became ${Number.isNaN(value) ? "NaN" : value}`;
+  return new VlmError("NonFiniteError", scaling ? "LOSS_SCALE" : finiteLoss ? "TRAIN_GRADIENT" : "TRAIN_LOSS", {
+    what: `${bad} at step ${step} ${facts}`,
     where: where ?? undefined,
     hint: `parameters were not updated; ${where?.startsWith("the batch") ? "check the data" : "lower the rate, warm up longer or clip gradients"}`,
     details: { ...incident, where },
@@ -47,6 +61,7 @@ async function firstNonFinite<B>(
   batch: B,
   key: Tensor,
   loss: (batch: B) => Tensor,
+  lossScale: number,
 ): Promise<string | null> {
   const inputs = [...tensorsIn(batch as Tree<Tensor>, "the batch")];
   const badInput = await firstBad(inputs);
@@ -58,7 +73,7 @@ async function firstNonFinite<B>(
     const found = tap(model, () => {
       value = loss(batch);
     });
-    gradients = grad(value!, model);
+    gradients = grad(lossScale === 1 ? value! : value!.mul(lossScale), model);
     return found;
   });
   const parameters = [...model.namedParameters()];

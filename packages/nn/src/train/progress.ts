@@ -1,3 +1,5 @@
+import type { StepReport } from "./guarded-step.ts";
+
 /** What a run tells while it goes on. */
 export type TrainProgress = {
   /** Steps done. */
@@ -11,6 +13,13 @@ export type TrainProgress = {
   readonly metrics: Readonly<Record<string, number>>;
   /** What `evaluate.run` returned, after the steps where it ran. */
   readonly evaluation?: Readonly<Record<string, number>>;
+  /**
+   * Why the update was left out, if it was: the scaled gradients overflowed (the loss scale is halved), or something was
+   * not finite and `onNonFinite` is "skip".
+   */
+  readonly leftOut?: "overflow" | "non-finite";
+  /** Factor of the loss in the step's backward pass, with `lossScale`. */
+  readonly lossScale?: number;
   readonly stepsPerSecond: number;
   readonly secondsLeft: number;
 };
@@ -21,6 +30,62 @@ export type Terminal = { readonly isTTY?: boolean; readonly columns?: number; wr
 /** The process's error stream, if it is a terminal. */
 export const ownTerminal = (): Terminal | null =>
   typeof process !== "undefined" && process.stderr?.isTTY ? process.stderr : null;
+
+/** Tells callback and terminal how the run goes. */
+export class Reporter {
+  private readonly steps: number;
+  private readonly scaled: boolean;
+  private readonly callback: ((progress: TrainProgress) => void) | undefined;
+  private readonly bar: ProgressBar | null;
+  /** Steps told, and since when. */
+  private told = 0;
+  private began = performance.now();
+  private last: TrainProgress | null = null;
+
+  constructor(options: { steps: number; scaled: boolean; callback?: Reporter["callback"]; bar: ProgressBar | null }) {
+    this.steps = options.steps;
+    this.scaled = options.scaled;
+    this.callback = options.callback;
+    this.bar = options.bar;
+  }
+
+  /** Starts the clock. */
+  begin(): void {
+    this.began = performance.now();
+  }
+
+  /** Tells of a step: `step` are done with it. */
+  step(step: number, { outcome, loss, learningRate, gradientNorm, metrics, lossScale }: StepReport): void {
+    const stepsPerSecond = (++this.told / (performance.now() - this.began)) * 1000;
+    this.tell({
+      step,
+      steps: this.steps,
+      loss,
+      learningRate,
+      gradientNorm,
+      metrics,
+      stepsPerSecond,
+      secondsLeft: (this.steps - step) / stepsPerSecond,
+      ...(this.scaled && { lossScale }),
+      ...(outcome !== "written" && { leftOut: outcome === "overflow" ? outcome : "non-finite" }),
+    });
+  }
+
+  /** Tells what was measured after the step told last. */
+  evaluation(evaluation: Readonly<Record<string, number>>): void {
+    this.tell({ ...this.last!, evaluation });
+  }
+
+  end(): void {
+    this.bar?.end();
+  }
+
+  private tell(progress: TrainProgress): void {
+    this.last = progress;
+    this.bar?.show(progress);
+    this.callback?.(progress);
+  }
+}
 
 /** One line that is drawn again at most ten times a second. */
 export class ProgressBar {
@@ -53,6 +118,7 @@ export function progressLine(progress: TrainProgress): string {
     `loss ${short(loss)}`,
     `lr ${learningRate.toExponential(1)}`,
     `norm ${short(gradientNorm)}`,
+    ...(progress.lossScale === undefined ? [] : [`scale ${short(progress.lossScale)}`]),
     ...Object.entries({ ...progress.metrics, ...progress.evaluation }).map(
       ([name, value]) => `${name} ${short(value)}`,
     ),

@@ -1,77 +1,24 @@
-import { isVlmError, random, type Tensor, tensor, VlmError } from "@vlm/core";
-import type { Module } from "../module/module.ts";
-import type { EMA } from "../optimizers/ema.ts";
-import type { Optimizer } from "../optimizers/optimizer.ts";
-import { Batches } from "./batches.ts";
-import type { CheckpointOptions, CheckpointStore } from "./checkpoint-store.ts";
-import type { DataSource } from "./data-source.ts";
-import { GuardedStep, keyOfBatch, type Loss, lossIn, type StepReport } from "./guarded-step.ts";
+import { isVlmError, random, type Tensor, tensor, type VlmError } from "@vlm/core";
+import { Batches, type Taken } from "./batches.ts";
+import { CheckpointSaver } from "./checkpoint-saver.ts";
+import type { CheckpointOptions, RunState } from "./checkpoint-store.ts";
+import { GuardedStep, keyOfBatch, lossIn, type StepReport } from "./guarded-step.ts";
+import { LossScale } from "./loss-scale.ts";
 import { explain } from "./non-finite.ts";
-import { ownTerminal, ProgressBar, type TrainProgress } from "./progress.ts";
+import { ownTerminal, ProgressBar, Reporter } from "./progress.ts";
 import { RunCells } from "./run-state.ts";
-
-/** What `train` trains, on what, how long, and what it tells meanwhile. */
-export type TrainOptions<B> = {
-  model: Module;
-  optimizer: Optimizer;
-  /** Batches. To be resumed, they must have a position. */
-  data: DataSource<B> | AsyncIterable<B> | Iterable<B>;
-  /** Of one batch: a scalar, or `{ loss, …metrics }`. Layers are in training mode and draw from a key of the step. */
-  loss: (batch: B) => Loss;
-  /** How many updates in all, those before resuming included. */
-  steps: number;
-  /** Where all randomness of the run comes from. Default `random.key(0)`. */
-  key?: Tensor;
-  /** Batches per update, whose gradients are averaged. Default 1. */
-  accumulate?: number;
-  /** Averages to keep up to date. */
-  ema?: EMA;
-  /** Where to save, and when: a store alone saves every ten minutes. The run goes on from the newest one there. */
-  checkpoint?: CheckpointStore | CheckpointOptions;
-  /** Measures the model now and then, and after the last step. */
-  evaluate?: {
-    /** Steps from one measurement to the next. */
-    every: number;
-    /** Results by name. */
-    run: (step: number) => Promise<Record<string, number>>;
-  };
-  /**
-   * When loss or gradient is not finite: stop with a `NonFiniteError` that names the place (default), or leave the
-   * update out and go on. Nothing is written in either case.
-   */
-  onNonFinite?: "throw" | "skip";
-  /** Called after every step, and once more with the results where `evaluate` ran. */
-  onProgress?: (progress: TrainProgress) => void;
-  /** Draws a line in the terminal. Default: if there is one and no `onProgress`. */
-  progressBar?: boolean;
-  /** Default `console.warn`. */
-  onWarning?: (message: string) => void;
-  /** Stops between two steps, saves, and throws an `AbortError`. */
-  signal?: AbortSignal;
-};
-
-/** What a finished run has to say. */
-export type TrainResult = {
-  /** Steps done in all. */
-  step: number;
-  /** Loss of the last step; NaN when there was nothing left to do. */
-  loss: number;
-  /** Step of the checkpoint that the run went on from; null for a fresh run. */
-  resumedFrom: number | null;
-  /** Updates left out because something was not finite. */
-  skipped: number;
-};
+import { checkOptions, checkpointOf, type TrainOptions, type TrainResult } from "./train-options.ts";
 
 /**
- * Trains a model and owns all state that resuming needs: parameters, buffers, moments, averages, step, key and the
- * data's position. A run that is interrupted at any point and started again with the same arguments gives the losses
- * and parameters of one that was not, bit for bit, on the same device.
+ * Trains a model and owns all state that resuming needs: parameters, buffers, moments, averages, step, key, loss scale
+ * and the data's position. A run that is interrupted at any point and started again with the same arguments gives the
+ * losses and parameters of one that was not, bit for bit, on the same device.
  *
- * Throws `NonFiniteError TRAIN_LOSS` or `TRAIN_GRADIENT`, `DataError BATCH_FAILED`, `CheckpointError`, what the loss
- * throws, and an `AbortError`.
+ * Throws `NonFiniteError` (`TRAIN_LOSS`, `TRAIN_GRADIENT`, `LOSS_SCALE`), `DataError` (`BATCH_FAILED`, `BATCH_SHAPE`),
+ * `ArgumentError` (`TRAIN_OPTION`, `DATA_EMPTY`), `CheckpointError`, what the loss throws, and an `AbortError`.
  */
 export async function train<B>(options: TrainOptions<B>): Promise<TrainResult> {
-  check(options);
+  checkOptions(options);
   const checkpoint = checkpointOf(options.checkpoint);
   try {
     return await new Run(options, checkpoint).run();
@@ -80,106 +27,135 @@ export async function train<B>(options: TrainOptions<B>): Promise<TrainResult> {
   }
 }
 
-type Submitted<B> = { step: number; batches: readonly B[]; read(): Promise<StepReport> };
+type Submitted<B> = Taken<B> & { readonly step: number; read(): Promise<StepReport> };
 
 /** One call of `train`. */
 class Run<B> {
   private readonly options: TrainOptions<B>;
   private readonly checkpoint: CheckpointOptions | undefined;
+  private readonly scale: LossScale | undefined;
   private readonly cells: RunCells;
   private readonly batches: Batches<B>;
-  private readonly bar: ProgressBar | null;
-  private readonly result: TrainResult = { step: 0, loss: Number.NaN, resumedFrom: null, skipped: 0 };
-  /** Steps per second, counted from here. */
-  private began = { step: 0, time: 0 };
-  private saved = { step: -1, time: 0 };
-  private reported: StepReport | null = null;
+  private readonly saver: CheckpointSaver;
+  private readonly reporter: Reporter;
+  private readonly result: TrainResult = { step: 0, loss: Number.NaN, resumedFrom: null, skipped: 0, rollbacks: 0 };
+  /** The data's position that belongs to the steps submitted. */
+  private position: unknown;
 
   constructor(options: TrainOptions<B>, checkpoint: CheckpointOptions | undefined) {
+    const { model, optimizer, ema, key = random.key(0), lossScale, onNonFinite } = options;
     this.options = options;
     this.checkpoint = checkpoint;
-    this.cells = new RunCells(options.model, options.optimizer, options.ema, options.key ?? random.key(0));
+    this.scale = lossScale ? new LossScale(lossScale === true ? {} : lossScale) : undefined;
+    const rollback = onNonFinite === "rollback";
+    this.cells = new RunCells({ model, optimizer, ema, key, scale: this.scale, rollback });
     this.batches = new Batches(options.data, options.signal);
+    this.position = this.batches.position;
+    this.saver = new CheckpointSaver(checkpoint, (message) => this.warn(message));
     const terminal = ownTerminal();
-    this.bar = terminal && (options.progressBar ?? !options.onProgress) ? new ProgressBar(terminal) : null;
+    this.reporter = new Reporter({
+      steps: options.steps,
+      scaled: this.scale !== undefined,
+      callback: options.onProgress,
+      bar: terminal && (options.progressBar ?? !options.onProgress) ? new ProgressBar(terminal) : null,
+    });
   }
 
   async run(): Promise<TrainResult> {
-    const { steps, signal, accumulate = 1 } = this.options;
+    const { signal, model, optimizer, ema, loss, accumulate = 1, onNonFinite = "throw" } = this.options;
     if (signal?.aborted) throw abortError(signal);
-    await this.resume();
-    this.began = { step: this.result.step, time: performance.now() };
-    this.saved.time = performance.now();
-    const { model, optimizer, ema, loss, onNonFinite = "throw" } = this.options;
-    const parts = { model, optimizer, ema, loss, key: this.cells.key, halt: onNonFinite === "throw" };
-    const step = new GuardedStep(parts, accumulate);
-    // One step is read while the next one runs.
-    let running: Submitted<B> | null = null;
+    await this.begin();
+    const halt = onNonFinite !== "skip";
+    const { scale } = this;
+    const step = new GuardedStep({ model, optimizer, ema, loss, key: this.cells.key, scale, halt }, accumulate);
     try {
-      for (let at = this.result.step; at < steps; at++) {
-        if (signal?.aborted) throw abortError(signal);
-        const batches = await this.batches.take(accumulate);
-        const { read } = await step.run(batches, at);
-        const before: Submitted<B> | null = running;
-        running = { step: at, batches, read };
-        if (before) await this.settle(before);
-        this.batches.done();
-        if (!this.dueAfter(at + 1)) continue;
-        await this.settle(running);
-        running = null;
-        await this.pause(at + 1);
-      }
-    } catch (error) {
-      if (isVlmError(error) && error.name === "NonFiniteError") throw error;
-      if (running) await this.settle(running);
-      await this.save();
-      throw signal?.aborted && !isVlmError(error) ? abortError(signal) : error;
+      await this.loop(step, accumulate);
     } finally {
-      this.bar?.end();
+      this.reporter.end();
       await this.batches.close();
     }
     return this.result;
   }
 
-  private async resume(): Promise<void> {
+  /** Goes on from the newest checkpoint, if there is one. */
+  private async begin(): Promise<void> {
     const found = await this.checkpoint?.store.latest();
-    if (!found) return;
-    const position = await this.cells.restore(found);
-    this.batches.restore(position);
-    this.result.step = this.result.resumedFrom = this.saved.step = found.step;
+    if (found) {
+      this.position = await this.cells.restore(found);
+      this.batches.restore(this.position);
+      this.result.step = this.result.resumedFrom = found.step;
+    }
+    if (this.options.onNonFinite === "rollback" && !this.cells.kept) await this.cells.keep(this.result.step);
+    this.saver.begin(this.result.resumedFrom);
+    this.reporter.begin();
   }
 
-  /** Waits for a step and reports it. */
-  private async settle({ step, batches, read }: Submitted<B>): Promise<void> {
-    const report = await read();
-    if (!report.ok) {
-      if (this.options.onNonFinite !== "skip") throw await this.incident(step, batches, report);
-      this.result.skipped++;
+  /** Submits steps; one is read while the next one runs. */
+  private async loop(step: GuardedStep<B>, accumulate: number): Promise<void> {
+    const { steps, signal } = this.options;
+    let running: Submitted<B> | null = null;
+    try {
+      for (let at = this.result.step; at < steps; ) {
+        if (signal?.aborted) throw abortError(signal);
+        const taken = await this.batches.take(accumulate);
+        const { read } = await step.run(taken.batches, at).catch((error) => {
+          throw this.batches.blame(error, taken.batches);
+        });
+        const before: Submitted<B> | null = running;
+        running = { ...taken, step: at, read };
+        this.position = taken.position;
+        at++;
+        let wentBack = before ? !(await this.settle(before)) : false;
+        if (wentBack) {
+          // The step after the bad one wrote nothing: its batches are the next ones.
+          await running.read();
+          this.batches.giveBack(running);
+          running = null;
+        } else if (this.dueAfter(at)) {
+          const due = running;
+          running = null;
+          if (await this.settle(due)) await this.pause(at);
+          else wentBack = true;
+        }
+        if (wentBack) {
+          at = this.result.step;
+          await step.proceed();
+        }
+      }
+    } catch (error) {
+      if (!(isVlmError(error) && error.name === "NonFiniteError")) await this.stop(running);
+      throw signal?.aborted && !isVlmError(error) ? abortError(signal) : error;
     }
+  }
+
+  /** Waits for a step and reports it. False when the run went back to an earlier one. */
+  private async settle({ step, batches, position, read }: Submitted<B>): Promise<boolean> {
+    const report = await read();
+    const { onNonFinite, rollback: { attempts = 3 } = {} } = this.options;
+    if (report.outcome === "incident" && onNonFinite !== "skip") {
+      const error = await this.incident(step, batches, report);
+      const { kept } = this.cells;
+      if (onNonFinite !== "rollback" || kept!.times >= attempts) throw error;
+      this.result.step = await this.cells.goBack();
+      this.result.rollbacks++;
+      this.position = position;
+      this.warn(`train: back to step ${this.result.step}, and on with later data, since ${error.message}`);
+      return false;
+    }
+    if (report.outcome !== "written") this.result.skipped++;
     this.result.step = step + 1;
     this.result.loss = report.loss;
-    this.tell(report);
-  }
-
-  private tell(report: StepReport, evaluation?: Record<string, number>): void {
-    const { steps, onProgress } = this.options;
-    const { step } = this.result;
-    const seconds = (performance.now() - this.began.time) / 1000;
-    const stepsPerSecond = (step - this.began.step) / seconds;
-    const { loss, learningRate, gradientNorm, metrics } = report;
-    const rates = { stepsPerSecond, secondsLeft: (steps - step) / stepsPerSecond };
-    const progress = { step, steps, loss, learningRate, gradientNorm, metrics, ...rates };
-    this.reported = report;
-    onProgress?.(evaluation ? { ...progress, evaluation } : progress);
-    this.bar?.show(evaluation ? { ...progress, evaluation } : progress);
+    this.reporter.step(this.result.step, report);
+    return true;
   }
 
   private async incident(step: number, batches: readonly B[], report: StepReport): Promise<VlmError> {
     const { model, loss } = this.options;
     const key = (index: number): Tensor =>
       keyOfBatch(this.cells.key.value, tensor(step, { dtype: "i32" }), tensor(index, { dtype: "i32" }));
-    const { loss: value, learningRate, gradientNorm } = report;
-    const incident = { step, loss: value, learningRate, gradientNorm };
+    const { loss: value, learningRate, gradientNorm, lossScale } = report;
+    const overflows = this.scale?.options.attempts;
+    const incident = { step, loss: value, learningRate, gradientNorm, lossScale, overflows };
     let error: VlmError | null = null;
     for (const [i, batch] of batches.entries()) {
       error = await explain(incident, model, batch, key(i), (given) => lossIn(loss(given)));
@@ -190,7 +166,7 @@ class Run<B> {
 
   /** Whether something is to be done between this step and the next. */
   private dueAfter(done: number): boolean {
-    return done === this.options.steps || this.evaluationDue(done) || this.saveDue(done);
+    return done === this.options.steps || this.evaluationDue(done) || this.saver.due(done) || this.keepDue(done);
   }
 
   private evaluationDue(done: number): boolean {
@@ -198,52 +174,33 @@ class Run<B> {
     return every !== undefined && (done % every === 0 || done === this.options.steps);
   }
 
-  private saveDue(done: number): boolean {
-    if (!this.checkpoint) return false;
-    const { steps, minutes = steps === undefined ? 10 : Number.POSITIVE_INFINITY } = this.checkpoint;
-    const late = performance.now() - this.saved.time >= minutes * 60_000;
-    return late || done === this.options.steps || (steps !== undefined && done % steps === 0);
+  private keepDue(done: number): boolean {
+    return this.cells.kept !== null && done % (this.options.rollback?.every ?? 100) === 0;
   }
 
   private async pause(done: number): Promise<void> {
-    const { evaluate } = this.options;
-    if (this.saveDue(done)) await this.save(done === this.options.steps);
-    if (evaluate && this.evaluationDue(done)) this.tell(this.reported!, await evaluate.run(done));
+    const { evaluate, steps } = this.options;
+    if (this.keepDue(done)) await this.cells.keep(done);
+    const last = done === steps;
+    if (last || this.saver.due(done)) await this.saver.save(done, this.state, last);
+    if (evaluate && this.evaluationDue(done)) this.reporter.evaluation(await evaluate.run(done));
   }
 
-  /** Saves the steps done. A disk that is full for now does not end the run, except at its end. */
-  private async save(last = false): Promise<void> {
-    const { step } = this.result;
-    if (!this.checkpoint || this.saved.step === step) return;
+  /** Saves what was done when the run ends early. Whatever goes wrong here is not why it ends. */
+  private async stop(running: Submitted<B> | null): Promise<void> {
     try {
-      await this.checkpoint.store.save(step, this.cells.snapshot(step, this.batches.position));
-      this.saved = { step, time: performance.now() };
+      if (running) await this.settle(running);
+      await this.saver.save(this.result.step, this.state);
     } catch (error) {
-      if (last || !isVlmError(error) || error.name !== "StorageError") throw error;
-      this.saved.time = performance.now();
-      const warn = this.options.onWarning ?? console.warn;
-      warn(`train: step ${step} could not be saved and will be tried again later: ${error.message}`);
+      if (isVlmError(error) && error.name === "NonFiniteError") throw error;
+      this.warn(`train: the state of step ${this.result.step} was not saved: ${String(error)}`);
     }
   }
-}
 
-function checkpointOf(given: CheckpointStore | CheckpointOptions | undefined): CheckpointOptions | undefined {
-  return given && "save" in given ? { store: given } : given;
-}
+  private readonly state = (): RunState => this.cells.snapshot(this.result.step, this.position);
 
-function check<B>({ steps, accumulate = 1, data, checkpoint, evaluate }: TrainOptions<B>): void {
-  const wrong = (what: string, hint: string): VlmError => new VlmError("ArgumentError", "TRAIN_OPTION", { what, hint });
-  const whole = (name: string, value: number): void => {
-    if (Number.isSafeInteger(value) && value >= 1) return;
-    throw wrong(`train: ${name} is ${value}`, "it is a whole number, at least 1");
-  };
-  whole("steps", steps);
-  whole("accumulate", accumulate);
-  if (evaluate) whole("evaluate.every", evaluate.every);
-  if (checkpoint && !("save" in checkpoint) && checkpoint.steps !== undefined)
-    whole("checkpoint.steps", checkpoint.steps);
-  if (checkpoint && !("state" in data && "restore" in data)) {
-    throw wrong("train: the data have no position, and checkpoints need one", "give them state() and restore()");
+  private warn(message: string): void {
+    (this.options.onWarning ?? console.warn)(message);
   }
 }
 
