@@ -12,6 +12,9 @@ export type ComputeType = "f32" | "i32" | "u32" | "bool";
 /** Host arrays that hold a dtype's elements; f16 and bf16 are read and written as Float32Array. */
 export type HostArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
+/** What tensors are made from: elements, or the stored bits of f16 and bf16, which are uploaded as they are. */
+export type HostData = HostArray | Uint16Array;
+
 /** All dtypes. */
 export const DTYPES: readonly DType[] = ["f32", "f16", "bf16", "i32", "u32", "u8", "bool"];
 

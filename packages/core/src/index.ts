@@ -2,8 +2,9 @@ export { Cell, type CellGroup, type CellOptions, commit, isCellGroup } from "./c
 export { compile } from "./compile.ts";
 export { type Context, context, currentContext, drawKey } from "./context.ts";
 export { type DebugEvent, onDebug } from "./debug.ts";
-export { type ComputeType, DTYPES, type DType, type HostArray } from "./dtype.ts";
+export { type ComputeType, DTYPES, type DType, type HostArray, type HostData } from "./dtype.ts";
 export { type ErrorName, type ErrorParts, isVlmError, nearest, printable, VlmError } from "./errors.ts";
+export { bitsToFloats, floatsToBits } from "./float-bits.ts";
 export {
   checkpoint,
   customGradient,

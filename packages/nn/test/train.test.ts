@@ -228,7 +228,7 @@ describe("bad arguments and data", () => {
     const run = await exampleRun(2);
     await expect(train({ ...run, data: [] })).rejects.toMatchObject({
       name: "ArgumentError",
-      code: "DATA_EMPTY",
+      code: "NO_BATCHES",
       message: expect.stringContaining("the data gave no batch"),
     });
   });

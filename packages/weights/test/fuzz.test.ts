@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bytesSource } from "../src/bytes/byte-source.ts";
 import { Sha256 } from "../src/bytes/sha256.ts";
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../src/convert/float-bits.ts";
 import { parseJson } from "../src/json/read-json.ts";
 import { concatBlocks, permuteBlock, sliceBlock } from "../src/keymap/block.ts";
 import { compilePattern } from "../src/keymap/pattern.ts";
@@ -207,42 +206,6 @@ describe("round trips", () => {
         const key = `a.${i}.b${i + 2}.${leaf}.x.${leaf}`;
         expect(pattern.fill(pattern.match(key)!)).toBe(key);
       }),
-    ));
-});
-
-describe("16-bit floats", () => {
-  it("survive f32, all of them", () => {
-    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
-    const quiet = (bits: Uint16Array, exponent: number) =>
-      bits.map((b) => ((b & exponent) === exponent && (b & ~(exponent | 0x8000)) !== 0 ? exponent | 1 : b));
-    expect(quiet(f32ToF16(f16ToF32(all)), 0x7c00)).toEqual(quiet(all, 0x7c00));
-    expect(quiet(f32ToBf16(bf16ToF32(all)), 0x7f80)).toEqual(quiet(all, 0x7f80));
-  });
-
-  it("are the nearest, ties to even", () =>
-    fc.assert(
-      fc.property(fc.float({ noNaN: true }), (value) => {
-        for (const [narrow, widen, top] of [
-          [f32ToF16, f16ToF32, 0x7bff],
-          [f32ToBf16, bf16ToF32, 0x7f7f],
-        ] as const) {
-          const bits = narrow(Float32Array.of(value))[0]!;
-          const got = widen(Uint16Array.of(bits))[0]!;
-          if (!Number.isFinite(got)) {
-            const step = widen(Uint16Array.of(top))[0]! - widen(Uint16Array.of(top - 1))[0]!;
-            expect(Math.abs(value)).toBeGreaterThanOrEqual(widen(Uint16Array.of(top))[0]! + step / 2);
-            continue;
-          }
-          const error = Math.abs(got - value);
-          for (const other of [bits - 1, bits + 1]) {
-            if ((other & 0x7fff) > top || other < 0) continue;
-            const neighbour = widen(Uint16Array.of(other))[0]!;
-            const distance = Math.abs(neighbour - value);
-            expect(error < distance || (error === distance && bits % 2 === 0)).toBe(true);
-          }
-        }
-      }),
-      { numRuns: 3000 },
     ));
 });
 

@@ -1,4 +1,4 @@
-import { type DType, useDevice } from "@vlm/core";
+import { type DType, type Tensor, useDevice } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { concat, part, reshape, transpose } from "../src/keymap/expression.ts";
 import { identityMap, type KeyRule, keyMap, prefixed } from "../src/keymap/key-map.ts";
@@ -347,6 +347,53 @@ describe("dtype", () => {
     const folder = memoryFolder();
     await save(wide, folder, identityMap, { dtype });
     expect(folder.files.get("model.safetensors")!.slice(-8)).toEqual(stored.slice(-8));
+  });
+
+  it("16-bit floats are uploaded as the bits in the file, also where the parameter is f32", async () => {
+    const half = (dtype: DType) => ({ shape: [2, 2], dtype, data: () => Float32Array.of(1, -2, 3, 0.5) });
+    const stored = await safetensorsBytes([
+      ["q", half("bf16")],
+      ["k", half("bf16")],
+      ["x", half("f16")],
+    ]);
+    for (const [name, value] of await readTensors(stored)) {
+      expect([name, value.node.attributes.host]).toEqual([name, expect.any(Uint16Array)]);
+    }
+    const map = keyMap("fused", [
+      ["qk", concat("q", "k")],
+      ["x", transpose("x")],
+    ]);
+    const hosts: unknown[] = [];
+    const parameter = (shape: number[]) => ({
+      shape,
+      dtype: "f32" as const,
+      value: counting(shape),
+      assign: (value: Tensor) => {
+        expect(value.dtype).toBe("f32");
+        hosts.push(value.node.inputs[0]!.attributes.host);
+      },
+    });
+    const state = [
+      ["qk", parameter([4, 2])],
+      ["x", parameter([2, 2])],
+    ] as const;
+    await load({ stateDict: () => state }, stored, map);
+    expect(hosts).toEqual([expect.any(Uint16Array), expect.any(Uint16Array)]);
+  });
+
+  it("of parts may differ: they meet in f32", async () => {
+    const part = (dtype: DType, from: number) => ({ shape: [2], dtype, data: () => Float32Array.of(from, from + 0.5) });
+    const stored = await safetensorsBytes([
+      ["a", part("f16", 1)],
+      ["b", part("bf16", 2)],
+      ["c", part("f32", 3)],
+    ]);
+    const map = keyMap("mixed", [["all", concat("a", "b", "c")]]);
+    for (const dtype of ["f32", "f16"] as const) {
+      const mixed = new TestModel({ all: counting([6], 0, dtype) });
+      await load(mixed, stored, map);
+      expect([...(await mixed.values()).all!]).toEqual([1, 1.5, 2, 2.5, 3, 3.5]);
+    }
   });
 
   it("of a parameter that cannot change it is a clear error", async () => {

@@ -1,4 +1,4 @@
-import type { DType, HostArray } from "../dtype.ts";
+import type { DType, HostArray, HostData } from "../dtype.ts";
 import type { Schedule } from "../ir/kernel.ts";
 
 /** Device memory of one tensor. Backends subclass it with their own fields. */
@@ -20,8 +20,8 @@ export type Backend = {
   /** Allocates storage for `size` elements. Throws `OutOfMemoryError` or `LimitExceededError`. */
   allocate(dtype: DType, size: number): Buffer;
   free(buffer: Buffer): void;
-  /** Copies host elements in (f16 and bf16 arrive as Float32Array and are rounded). */
-  write(buffer: Buffer, data: HostArray): void;
+  /** Copies host elements in; f16 and bf16 as stored bits, or as numbers, which are rounded. */
+  write(buffer: Buffer, data: HostData): void;
   /** Copies elements out after every earlier run has finished; rejects with the error of the run that made them. */
   read(buffer: Buffer): Promise<HostArray>;
   /** Compiles. May be asynchronous (pipelines, WebAssembly modules). */

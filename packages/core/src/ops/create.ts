@@ -1,6 +1,7 @@
 /** Tensors from numbers on the host. */
-import { type DType, type HostArray, hostArray } from "../dtype.ts";
+import { type DType, type HostArray, type HostData, hostArray } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
+import { floatsToBits } from "../float-bits.ts";
 import { Node } from "../graph/node.ts";
 import { checkShape, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -40,8 +41,19 @@ export function tensor(data: NestedArray | HostArray | Float64Array, options: Te
   return fromHost(host, shape, dtype);
 }
 
-/** A tensor over a host array that the caller gives away (no copy). */
-export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
+/**
+ * A tensor over a host array that the caller gives away (no copy). A Uint16Array is the stored bits of f16 or bf16;
+ * numbers for these dtypes are rounded. Throws `DTypeError TENSOR_ARRAY` for bits of another dtype.
+ */
+export function fromHost(data: HostData, shape: Shape, dtype: DType): Tensor {
+  if (dtype === "f16" || dtype === "bf16") {
+    if (data instanceof Float32Array) data = floatsToBits(data, dtype);
+  } else if (data instanceof Uint16Array) {
+    throw new VlmError("DTypeError", "TENSOR_ARRAY", {
+      what: `fromHost: a Uint16Array holds the bits of f16 or bf16, not ${dtype}`,
+      hint: "pass a Uint32Array for integers",
+    });
+  }
   return new Tensor(new Node(dataOp, [], { host: data }, { shape, dtype }, null));
 }
 

@@ -1,6 +1,6 @@
 import type { Buffer } from "../backends/backend.ts";
 import type { GpuDevice } from "../backends/webgpu/gpu-types.ts";
-import type { DType, HostArray } from "../dtype.ts";
+import type { DType, HostArray, HostData } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import type { Program, Supports } from "../graph/program.ts";
 
@@ -15,8 +15,8 @@ export type Device = {
   allocate(dtype: DType, size: number): Buffer;
   /** Gives the room back, once runs that use it are done. */
   free(buffer: Buffer): void;
-  /** Copies from host memory, before all later runs. */
-  write(buffer: Buffer, data: HostArray): void;
+  /** Copies from host memory, before all later runs; f16 and bf16 as stored bits, or as numbers, which are rounded. */
+  write(buffer: Buffer, data: HostData): void;
   /** Copies to host memory, after all earlier runs. */
   read(buffer: Buffer): Promise<HostArray>;
   /** Compiles a program: kernels, order and memory plan. */

@@ -3,8 +3,9 @@
  * verdict is attached to the storage it made and is thrown by whoever reads it.
  */
 import type { Buffer } from "../backends/backend.ts";
-import { bytesPerElement, type HostArray, hostArray } from "../dtype.ts";
+import { bytesPerElement, type HostArray, type HostData, hostArray } from "../dtype.ts";
 import { isVlmError, VlmError } from "../errors.ts";
+import { bitsToFloats } from "../float-bits.ts";
 import type { Node, Storage } from "../graph/node.ts";
 import { buildProgram, type Program } from "../graph/program.ts";
 import { shown, sizeOf } from "../shape.ts";
@@ -140,7 +141,7 @@ export async function execute(
 function bufferOf(leaf: Node, device: Device): Buffer {
   const storage = storageOf(leaf);
   if (storage.gone !== null) throw goneError(leaf, storage.gone);
-  const host = leaf.attributes.host as HostArray | undefined;
+  const host = leaf.attributes.host as HostData | undefined;
   if (storage.device !== device && storage.device !== null) {
     if (!host) {
       throw new VlmError("GraphError", "DEVICE_MIXED", {
@@ -207,7 +208,8 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
 export async function read(node: Node): Promise<HostArray> {
   assertNotTracing();
   if (node.storage && node.storage.gone !== null) throw goneError(node, node.storage.gone);
-  const host = node.attributes.host as HostArray | undefined;
+  const host = node.attributes.host as HostData | undefined;
+  if (host instanceof Uint16Array) return bitsToFloats(host, node.dtype as "f16" | "bf16");
   if (host) return host.slice() as HostArray;
   if (node.size === 0) return hostArray(node.dtype, 0);
   if (!node.storage && !activeDevice()) await defaultDevice();

@@ -79,7 +79,7 @@ export class Batches<B> {
       if (this.given > 0) empty = -1;
       this.given = 0;
     }
-    throw new VlmError("ArgumentError", "DATA_EMPTY", {
+    throw new VlmError("ArgumentError", "NO_BATCHES", {
       what: `train: the data gave no batch${this.count > 0 ? ` after the first ${this.count}` : ""}`,
       hint: "a source can be iterated again for each epoch; a generator object cannot",
     });

@@ -15,7 +15,7 @@ import { checkOptions, checkpointOf, type TrainOptions, type TrainResult } from 
  * losses and parameters of one that was not, bit for bit, on the same device.
  *
  * Throws `NonFiniteError` (`TRAIN_LOSS`, `TRAIN_GRADIENT`, `LOSS_SCALE`), `DataError` (`BATCH_FAILED`, `BATCH_SHAPE`),
- * `ArgumentError` (`TRAIN_OPTION`, `DATA_EMPTY`), `CheckpointError`, what the loss throws, and an `AbortError`.
+ * `ArgumentError` (`TRAIN_OPTION`, `NO_BATCHES`), `CheckpointError`, what the loss throws, and an `AbortError`.
  */
 export async function train<B>(options: TrainOptions<B>): Promise<TrainResult> {
   checkOptions(options);

@@ -1,14 +1,14 @@
-import { type DType, type HostArray, printable, VlmError } from "@vlm/core";
+import { type DType, floatsToBits, type HostArray, type HostData, printable, VlmError } from "@vlm/core";
 import { isReadable, memoryDType, type ReadableDType, type StoredDType } from "../safetensors/stored-dtype.ts";
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "./float-bits.ts";
 
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
- * Stored bytes as a host array: f16, bf16 and f64 become Float32Array, 64-bit integers narrow to 32 bits (and must
- * fit), small integers widen, BOOL becomes 0 or 1. Where the layout is the same already, the array is a view of `bytes`.
+ * Stored bytes as what core uploads: f16 and bf16 stay the bits they are, f64 becomes f32, 64-bit integers narrow to 32
+ * bits (and must fit), small integers widen, BOOL becomes 0 or 1. Where the layout is the same already, the array is a
+ * view of `bytes`.
  */
-export function toHost(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDType, tensor: string, file: string): HostArray {
+export function toHost(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDType, tensor: string, file: string): HostData {
   memoryDType(dtype, tensor, file);
   if (!isLittleEndian)
     throw new VlmError("FeatureMissingError", "BIG_ENDIAN", { what: "weights are little-endian, this machine is not" });
@@ -24,9 +24,8 @@ export function toHost(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDType, tenso
     case "BOOL":
       return bytes.map((byte) => (byte ? 1 : 0));
     case "F16":
-      return f16ToF32(view(Uint16Array, bytes));
     case "BF16":
-      return bf16ToF32(view(Uint16Array, bytes));
+      return view(Uint16Array, bytes);
     case "F64":
       return Float32Array.from(view(Float64Array, bytes));
     case "I8":
@@ -44,9 +43,7 @@ export function toHost(bytes: Uint8Array<ArrayBuffer>, dtype: StoredDType, tenso
 
 /** A host array of `dtype` as the bytes that are stored: f16 and bf16 are rounded to nearest even. */
 export function toStored(data: HostArray, dtype: DType): Uint8Array {
-  if (dtype === "f16") return bytesOf(f32ToF16(data as Float32Array));
-  if (dtype === "bf16") return bytesOf(f32ToBf16(data as Float32Array));
-  return bytesOf(data);
+  return bytesOf(dtype === "f16" || dtype === "bf16" ? floatsToBits(data as Float32Array, dtype) : data);
 }
 
 /** The first byte of a BOOL tensor that is neither 0 nor 1, or -1. */

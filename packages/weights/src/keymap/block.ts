@@ -1,17 +1,17 @@
-import type { HostArray } from "@vlm/core";
+import type { HostData } from "@vlm/core";
 
-/** A dense block of numbers on the host, row-major. */
-export type Block = { readonly shape: readonly number[]; readonly data: HostArray };
+/** A dense block of elements on the host, row-major; f16 and bf16 as their stored bits. */
+export type Block = { readonly shape: readonly number[]; readonly data: HostData };
 
 /** Stands for data where only shapes are asked for. */
-const OUTLINE: HostArray = new Float32Array(0);
+const OUTLINE: HostData = new Float32Array(0);
 
 /** A block of which only the shape is known, to learn what an expression makes of it. */
 export const outline = (shape: readonly number[]): Block => ({ shape, data: OUTLINE });
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
-const like = (data: HostArray, size: number): HostArray => new (data.constructor as new (n: number) => HostArray)(size);
+const like = (data: HostData, size: number): HostData => new (data.constructor as new (n: number) => HostData)(size);
 
 /** The elements with axes in another order: axis k of the result is axis `order[k]` of the block. */
 export function permuteBlock({ shape, data }: Block, order: readonly number[]): Block {

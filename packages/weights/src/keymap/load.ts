@@ -1,6 +1,7 @@
-import { commit, type DType, fromHost, printable, type Tensor, VlmError } from "@vlm/core";
+import { bitsToFloats, commit, type DType, fromHost, printable, type Tensor, VlmError } from "@vlm/core";
 import { countNonFinite, firstBadBool, toHost } from "../convert/host-data.ts";
 import { openWeights, type WeightsOptions } from "../safetensors/open-weights.ts";
+import { memoryDType } from "../safetensors/stored-dtype.ts";
 import type { TensorStore } from "../safetensors/tensor-store.ts";
 import type { SourceLike } from "../source/open-source.ts";
 import type { Block } from "./block.ts";
@@ -72,15 +73,15 @@ async function fill(model: ModelLike, store: TensorStore, map: KeyMap, options: 
   for (const group of groups(plan.assignments, keysOf, store, size)) {
     const keys = [...new Set(group.flatMap(keysOf))];
     const parts = await store.read(keys, options.signal);
-    const blocks = new Map<string, Block>();
+    const blocks = new Map<string, StoredBlock>();
     for (const [i, key] of keys.entries()) {
       blocks.set(key, decode(store, key, parts[i]!, options.strict ?? false, nonFinite));
       loaded += size(key);
     }
-    for (const { path, from, keyOf } of group) {
-      const parameter = parameters.get(path)!;
-      const { data } = from.load((text) => blocks.get(keyOf.get(text)!)!, parameter.shape);
-      values.push([parameter, fromHost(data, parameter.shape, target(parameter))]);
+    for (const assignment of group) {
+      const parameter = parameters.get(assignment.path)!;
+      // The device converts to the parameter's dtype: nothing is copied here for that.
+      values.push([parameter, assemble(assignment, parameter.shape, blocks).cast(target(parameter))]);
     }
     options.onProgress?.({ file: store.name, loaded: Math.min(loaded, all), total: all });
   }
@@ -119,18 +120,37 @@ function* groups(
   if (group.length > 0) yield group;
 }
 
+/** A tensor of the file as it will be uploaded. */
+type StoredBlock = Block & { readonly dtype: DType };
+
+/** One parameter's values as they are stored; parts of several dtypes meet in f32. */
+function assemble({ from, keyOf }: Assignment, shape: readonly number[], blocks: Map<string, StoredBlock>): Tensor {
+  const parts = new Map([...keyOf].map(([text, key]) => [text, blocks.get(key)!]));
+  const dtypes = new Set([...parts.values()].map(({ dtype }) => dtype));
+  if (dtypes.size > 1) for (const [text, part] of parts) parts.set(text, widened(part));
+  const { data } = from.load((text) => parts.get(text)!, shape);
+  return fromHost(data, shape, dtypes.size === 1 ? [...dtypes][0]! : "f32");
+}
+
+function widened(block: StoredBlock): StoredBlock {
+  const { shape, dtype, data } = block;
+  if (!(data instanceof Uint16Array)) return block;
+  return { shape, dtype: "f32", data: bitsToFloats(data, dtype as "f16" | "bf16") };
+}
+
 function decode(
   store: TensorStore,
   key: string,
   bytes: Uint8Array<ArrayBuffer>,
   strict: boolean,
   nonFinite: Map<string, number>,
-): Block {
+): StoredBlock {
   const { dtype, shape } = store.tensors.get(key)!;
   const bad = countNonFinite(bytes, dtype);
   if (bad > 0) nonFinite.set(key, bad);
   if (strict && dtype === "BOOL") refuseBadBool(bytes, key, store.name);
-  return { shape, data: toHost(bytes, dtype, key, store.name) };
+  const data = toHost(bytes, dtype, key, store.name);
+  return { shape, dtype: memoryDType(dtype, key, store.name), data };
 }
 
 /** Throws for a bool that is neither 0 nor 1. */

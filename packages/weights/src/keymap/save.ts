@@ -1,4 +1,4 @@
-import type { DType } from "@vlm/core";
+import type { DType, HostArray } from "@vlm/core";
 import { toStored } from "../convert/host-data.ts";
 import { type Saved, type SaveTensorsOptions, saveTensors } from "../safetensors/save-tensors.ts";
 import { storedDType } from "../safetensors/stored-dtype.ts";
@@ -75,7 +75,7 @@ function* fileTensors(
       const blocks: Block[] = [];
       for (const piece of parts) blocks.push(await blockOf(piece));
       const { data } = blocks.length === 1 ? blocks[0]! : concatBlocks(blocks, axis);
-      return toStored(data, to);
+      return toStored(data as HostArray, to);
     };
     yield [key, { dtype: storedDType(to), shape, bytes }];
   }

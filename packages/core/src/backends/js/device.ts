@@ -1,5 +1,6 @@
 /** The reference device: every node in turn, from the definitions in the op records, in float64. Slow, and the judge. */
 import { computeType, type DType, type HostArray, hostArray, isFloat, roundTo } from "../../dtype.ts";
+import { bitsToFloats } from "../../float-bits.ts";
 import type { Program, ProgramNode } from "../../graph/program.ts";
 import { numeric } from "../../ir/index-algebra.ts";
 import type { ElementwiseOp, HostArray64, ReduceOp, ViewOp } from "../../op.ts";
@@ -30,7 +31,8 @@ export function createJsDevice(): Device {
     },
     write(buffer, data) {
       const out = (buffer as JsBuffer).data;
-      for (let i = 0; i < out.length; i++) out[i] = roundTo(buffer.dtype, data[i]!);
+      const numbers = data instanceof Uint16Array ? bitsToFloats(data, buffer.dtype as "f16" | "bf16") : data;
+      for (let i = 0; i < out.length; i++) out[i] = roundTo(buffer.dtype, numbers[i]!);
     },
     async read(buffer) {
       const { data } = buffer as JsBuffer;

@@ -1,15 +1,7 @@
 /** The wasm device: schedules rendered to WebAssembly SIMD, one module for each plan. */
-import {
-  bfloatToNumber,
-  bytesPerElement,
-  type DType,
-  type HostArray,
-  halfToNumber,
-  hostArray,
-  numberToBfloat,
-  numberToHalf,
-} from "../../dtype.ts";
+import { bytesPerElement, type DType, type HostArray, type HostData, hostArray } from "../../dtype.ts";
 import { VlmError } from "../../errors.ts";
+import { bitsToFloats, floatsToBits } from "../../float-bits.ts";
 import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
@@ -154,7 +146,7 @@ class WasmBackend implements Backend {
     });
   }
 
-  write(buffer: Buffer, data: HostArray): void {
+  write(buffer: Buffer, data: HostData): void {
     const address = this.addressOf(buffer);
     const { dtype, size } = buffer;
     if (data.length !== size) {
@@ -164,9 +156,8 @@ class WasmBackend implements Backend {
       });
     }
     if (dtype === "f16" || dtype === "bf16") {
-      const round = dtype === "f16" ? numberToHalf : numberToBfloat;
-      const target = new Uint16Array(this.memoryBuffer, address, size);
-      for (let at = 0; at < size; at++) target[at] = round(data[at]!);
+      const bits = data instanceof Uint16Array ? data : floatsToBits(data as Float32Array, dtype);
+      new Uint16Array(this.memoryBuffer, address, size).set(bits);
     } else this.view(dtype, address, size).set(data);
   }
 
@@ -182,12 +173,11 @@ class WasmBackend implements Backend {
   async read(buffer: Buffer): Promise<HostArray> {
     const address = this.addressOf(buffer);
     const { dtype, size } = buffer;
-    const out = hostArray(dtype, size);
     if (dtype === "f16" || dtype === "bf16") {
-      const widen = dtype === "f16" ? halfToNumber : bfloatToNumber;
-      const source = new Uint16Array(this.memoryBuffer, address, size);
-      for (let at = 0; at < size; at++) out[at] = widen(source[at]!);
-    } else out.set(this.view(dtype, address, size));
+      return bitsToFloats(new Uint16Array(this.memoryBuffer, address, size), dtype);
+    }
+    const out = hostArray(dtype, size);
+    out.set(this.view(dtype, address, size));
     return out;
   }
 

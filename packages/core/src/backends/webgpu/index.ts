@@ -1,6 +1,6 @@
 /** The webgpu device: schedules rendered to WGSL, one submission for each run. */
 import { debug, debugLevel } from "../../debug.ts";
-import type { DType, HostArray } from "../../dtype.ts";
+import type { DType, HostArray, HostData } from "../../dtype.ts";
 import { VlmError } from "../../errors.ts";
 import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
@@ -89,7 +89,7 @@ class WebGpuDevice implements WebGpuBackend {
     });
   }
 
-  write(buffer: Buffer, data: HostArray): void {
+  write(buffer: Buffer, data: HostData): void {
     this.connection.check();
     const block = this.blockOf(buffer);
     if (data.length !== buffer.size) {

@@ -1,13 +1,6 @@
 /** Host arrays to and from device words: f16 and bf16 two, bool and u8 four in each 32-bit word. */
-import {
-  bfloatToNumber,
-  type DType,
-  type HostArray,
-  halfToNumber,
-  hostArray,
-  numberToBfloat,
-  numberToHalf,
-} from "../../dtype.ts";
+import { type DType, type HostArray, type HostData, hostArray } from "../../dtype.ts";
+import { bitsToFloats, floatsToBits } from "../../float-bits.ts";
 import { perWord } from "./render/shader.ts";
 
 /** Every buffer is a multiple of this, so that a kernel's last vector always has room. */
@@ -18,28 +11,25 @@ export const wordsOf = (dtype: DType, size: number): number => Math.ceil(size / 
 export const storedBytes = (dtype: DType, size: number): number =>
   Math.max(1, Math.ceil((wordsOf(dtype, size) * 4) / PADDING)) * PADDING;
 
-/** Bytes for the device, a multiple of 4. */
-export function toDevice(dtype: DType, data: HostArray): HostArray | Uint16Array {
+/** Bytes for the device, a multiple of 4; what has that length is not copied. */
+export function toDevice(dtype: DType, data: HostData): HostData {
   if (dtype === "f16" || dtype === "bf16") {
-    const round = dtype === "f16" ? numberToHalf : numberToBfloat;
-    const half = new Uint16Array(wordsOf(dtype, data.length) * 2);
-    for (let at = 0; at < data.length; at++) half[at] = round(data[at]!);
-    return half;
+    const bits = data instanceof Uint16Array ? data : floatsToBits(data as Float32Array, dtype);
+    return bits.length % 2 === 0 ? bits : padded(Uint16Array, bits, 2);
   }
-  if (perWord(dtype) === 1 || data.length % 4 === 0) return data;
-  const padded = new Uint8Array(wordsOf(dtype, data.length) * 4);
-  padded.set(data);
-  return padded;
+  return perWord(dtype) === 1 || data.length % 4 === 0 ? data : padded(Uint8Array, data as Uint8Array, 4);
+}
+
+/** A copy whose length is a multiple of `unit`. */
+function padded<T extends Uint8Array | Uint16Array>(kind: new (length: number) => T, data: T, unit: number): T {
+  const out = new kind(Math.ceil(data.length / unit) * unit);
+  out.set(data);
+  return out;
 }
 
 export function fromDevice(dtype: DType, size: number, bytes: ArrayBuffer): HostArray {
+  if (dtype === "f16" || dtype === "bf16") return bitsToFloats(new Uint16Array(bytes, 0, size), dtype);
   const out = hostArray(dtype, size);
-  if (dtype === "f16" || dtype === "bf16") {
-    const widen = dtype === "f16" ? halfToNumber : bfloatToNumber;
-    const half = new Uint16Array(bytes, 0, size);
-    for (let at = 0; at < size; at++) out[at] = widen(half[at]!);
-    return out;
-  }
   if (dtype === "f32") out.set(new Float32Array(bytes, 0, size));
   else if (dtype === "i32") out.set(new Int32Array(bytes, 0, size));
   else if (dtype === "u32") out.set(new Uint32Array(bytes, 0, size));

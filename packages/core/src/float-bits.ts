@@ -1,4 +1,15 @@
-/** Bulk conversions between f32 and 16-bit floats, rounded to nearest even. */
+/** Arrays of 16-bit floats: their stored bits, and the numbers they stand for. */
+import type { DType } from "./dtype.ts";
+
+/** Numbers as the stored bits of f16 or bf16, rounded to nearest even. */
+export function floatsToBits(numbers: Float32Array, dtype: Extract<DType, "f16" | "bf16">): Uint16Array<ArrayBuffer> {
+  return dtype === "f16" ? f32ToF16(numbers) : f32ToBf16(numbers);
+}
+
+/** The numbers that stored bits of f16 or bf16 stand for. */
+export function bitsToFloats(bits: Uint16Array, dtype: Extract<DType, "f16" | "bf16">): Float32Array<ArrayBuffer> {
+  return dtype === "f16" ? f16ToF32(bits) : bf16ToF32(bits);
+}
 
 let halves: Float32Array | undefined;
 
@@ -18,21 +29,21 @@ function halfTable(): Float32Array {
   return (halves = table);
 }
 
-export function f16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
+function f16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(from.length);
   const table = halfTable();
   for (let i = 0; i < from.length; i++) out[i] = table[from[i]!]!;
   return out;
 }
 
-export function bf16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
+function bf16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(from.length);
   const bits = new Uint32Array(out.buffer);
   for (let i = 0; i < from.length; i++) bits[i] = from[i]! << 16;
   return out;
 }
 
-export function f32ToF16(from: Float32Array): Uint16Array<ArrayBuffer> {
+function f32ToF16(from: Float32Array): Uint16Array<ArrayBuffer> {
   const out = new Uint16Array(from.length);
   const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
   for (let i = 0; i < from.length; i++) {
@@ -52,7 +63,7 @@ export function f32ToF16(from: Float32Array): Uint16Array<ArrayBuffer> {
   return out;
 }
 
-export function f32ToBf16(from: Float32Array): Uint16Array<ArrayBuffer> {
+function f32ToBf16(from: Float32Array): Uint16Array<ArrayBuffer> {
   const out = new Uint16Array(from.length);
   const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
   for (let i = 0; i < from.length; i++) {
