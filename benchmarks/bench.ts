@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: cores > 1 ? `1,${cores}` : "1" },
     rounds: { type: "string", default: "5" },
     window: { type: "string", default: "150" },
-    limit: { type: "string", default: "60" },
+    limit: { type: "string", default: "30" },
     filter: { type: "string", default: "" },
     without: { type: "string", default: "" },
     out: { type: "string" },
@@ -40,7 +40,7 @@ Options:
   --threads 1,${cores}        numbers of threads, each measured
   --rounds 5           alternating windows of each contender
   --window 150         milliseconds of a window
-  --limit 60           seconds that a contender may take to its first result; who takes longer has failed
+  --limit 30           seconds that a contender may take to its first result; who takes longer has failed
   --filter REGEXP      cases whose name matches
   --without NAME,...   contenders to leave out, by the beginnings of their names
   --out FOLDER         where results go; default benchmarks/results/DATE

@@ -3,8 +3,8 @@
  * one that makes it smaller should lower the number. Times are never a test.
  */
 import { describe, expect, it } from "vitest";
+import { bytesMoved, hasFusedAttention, type Mode, scheduleOf } from "../src/run/schedules.ts";
 import { bundleSize } from "../src/suites/size.ts";
-import { bytesMoved, hasFusedAttention, type Mode, scheduleOf } from "./schedules.ts";
 
 /** Kernels and megabytes for three ViT blocks; the targets for one block on webgpu are 7 forward and 22 with gradients. */
 const LIMITS: Record<"wasm" | "webgpu", Record<Mode, { kernels: number; megabytes: number }>> = {

@@ -81,7 +81,8 @@ it("writes a page with every loss, every failure and every chart", () => {
     writePage(folder, path.join(folder, "docs"));
     const page = readFileSync(path.join(folder, "docs", "results.md"), "utf8");
     expect(page).toContain("We are faster in 1 of 2 pairs and slower in 1.");
-    expect(page).toContain("- lost, against tfjs: 0.50×");
+    expect(page).toContain("Where we are slower:\n\n- against tfjs: lost 0.50×");
+    expect(page).toContain("Where we are faster:\n\n- against tfjs: won 4.00×");
     expect(page).toContain("jax-js failed: no &lt;memory>");
     expect(page).not.toContain("4.50×");
     const pictures = [...page.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, file]) => file!);

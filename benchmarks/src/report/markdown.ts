@@ -79,7 +79,7 @@ export function machineOf({ machine }: Report): string {
   );
 }
 
-export function versionsLines(versions: NonNullable<Report["versions"]>): string {
+function versionsLines(versions: NonNullable<Report["versions"]>): string {
   return Object.entries(versions)
     .map(([name, parts]) => {
       const list = Object.entries(parts).map(([part, version]) => `${part} ${version}`);

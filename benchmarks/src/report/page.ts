@@ -4,7 +4,7 @@ import path from "node:path";
 import { type Comparison, groupOf, scoreOf } from "../run/field.ts";
 import { suites } from "../suites/index.ts";
 import { chartsOf } from "./charts-of.ts";
-import { figure, machineOf, table, tableOf, versionsLines } from "./markdown.ts";
+import { figure, machineOf, table, tableOf } from "./markdown.ts";
 import type { Report } from "./report.ts";
 
 const OWN = /^vlm/;
@@ -32,7 +32,7 @@ function summary(verdicts: readonly Verdict[]): string {
   const rows = [...new Set(verdicts.map(({ other }) => other))].map((other) => {
     const own = verdicts.filter((one) => one.other === other).sort((a, b) => a.ratio - b.ratio);
     const [worst, middle, best] = [own[0]!, own[own.length >> 1]!, own.at(-1)!];
-    const won = own.filter(({ ratio }) => ratio > 1).length;
+    const won = own.filter(({ ratio }) => ratio >= 1).length;
     const extremes = [worst, best].map(({ ratio, work }) => `${times(ratio)} (${work})`);
     return [other, `${won}`, `${own.length - won}`, times(middle.ratio), ...extremes];
   });
@@ -68,14 +68,27 @@ function failuresOf(comparisons: readonly Comparison[]): string[] {
   return [...works].map(([reason, names]) => `- ${reason} (${names.join("; ")})`);
 }
 
-/** Losses and wins in the same words, the greatest first. */
+/** Losses and wins in the same words: a line for each library, what matters most first. */
 function balance(verdicts: readonly Verdict[]): string[] {
-  const line = ({ work, other, ratio }: Verdict): string => `- ${work}, against ${other}: ${times(ratio)}`;
-  const lost = verdicts.filter(({ ratio }) => ratio < 1).sort((a, b) => a.ratio - b.ratio);
-  const won = verdicts.length - lost.length;
   if (verdicts.length === 0) return [];
-  const head = `We are faster in ${won} of ${verdicts.length} pairs and slower in ${lost.length}.`;
-  return lost.length === 0 ? [head] : [`${head} Where we are slower:`, lost.map(line).join("\n")];
+  const line = (other: string, own: readonly Verdict[]): string =>
+    `- against ${other}: ${own.map(({ work, ratio }) => `${work} ${times(ratio)}`).join("; ")}`;
+  const lines = (some: readonly Verdict[]): string =>
+    [...new Set(some.map(({ other }) => other))]
+      .map((other) =>
+        line(
+          other,
+          some.filter((one) => one.other === other),
+        ),
+      )
+      .join("\n");
+  const lost = verdicts.filter(({ ratio }) => ratio < 1).sort((x, y) => x.ratio - y.ratio);
+  const won = verdicts.filter(({ ratio }) => ratio >= 1).sort((x, y) => y.ratio - x.ratio);
+  return [
+    `We are faster in ${won.length} of ${verdicts.length} pairs and slower in ${lost.length}.`,
+    ...(lost.length > 0 ? ["Where we are slower:", lines(lost)] : []),
+    ...(won.length > 0 ? ["Where we are faster:", lines(won)] : []),
+  ];
 }
 
 const PROSE = `# Benchmarks
@@ -109,6 +122,9 @@ function sectionOf(report: Report): string[] {
     charts.filter((chart) => chart.title === title).map(({ file }) => `![${title}](charts/${file})`);
   const parts = [`## ${heading(suite)}`];
   if (suites[suite]) parts.push(`${heading(suites[suite].about)}: \`pnpm bench ${suite}\`.`);
+  if (comparisons.length > 0) {
+    parts.push(`Medians, 90 % and first calls: \`benchmarks/results/${report.machine.date}/${suite}.md\`.`);
+  }
   if (error) parts.push(`**The suite stopped:** ${error}`);
   else if (!complete) parts.push("**The run was ended before this suite was complete.**");
   for (const group of new Set(comparisons.map(groupOf))) {
@@ -137,11 +153,10 @@ export function writePage(results: string, docs: string): void {
   rmSync(charts, { recursive: true, force: true });
   mkdirSync(charts, { recursive: true });
   for (const { file, content } of reports.flatMap(chartsOf)) writeFileSync(path.join(charts, file), content);
-  const versions = Object.assign({}, ...reports.map((report) => report.versions ?? {})) as Record<
-    string,
-    Record<string, string>
-  >;
-  const parts = [PROSE, machineOf(reports[0]!), versionsLines(versions)].filter(Boolean);
+  const packages = reports.flatMap(({ versions = {} }) => Object.values(versions).flatMap(Object.entries<string>));
+  const versions = [...new Set(packages.map(([name, version]) => `${name} ${version}`))];
+  const parts = [PROSE, machineOf(reports[0]!)];
+  if (versions.length > 0) parts.push(`Versions: ${versions.join(", ")}.`);
   const verdicts = reports.flatMap(({ comparisons = [] }) => verdictsOf(comparisons));
   const groups = [...new Set(verdicts.map(({ group }) => group))];
   if (groups.length > 0) parts.push("## Summary");

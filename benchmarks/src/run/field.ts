@@ -65,7 +65,29 @@ const TOLERANCE = { forward: 2e-4, gradient: 2e-3, train: 2e-3 } as const;
 const channelOf = (entry: Entry): Channel => (entry.browser ? new BrowserChannel(entry) : new NodeChannel(entry));
 
 /** A contender's channel, and what is known of it. */
-type Player = { entry: Entry; channel: Channel; opened: Reply | null; threads?: number; openedBytes?: number };
+type Player = {
+  entry: Entry;
+  channel: Channel;
+  opened: Reply | null;
+  threads?: number;
+  openedBytes?: number;
+  /** Milliseconds for a floating-point operation of a model, by the model: what a greater batch will take. */
+  pace: Map<string, number>;
+};
+
+/** Works of one model, whatever the batch. */
+const modelOf = (work: Work): string => JSON.stringify({ ...work, batch: 0 });
+
+/** Milliseconds of a call after which one is measured, not two; and after which none is made to warm up. */
+const ONE_CALL = 5000;
+const NO_WARMUP = 1000;
+
+type CompareOptions = {
+  /** What the same work took with one thread: whoever has no more is not measured again. */
+  earlier?: Comparison | undefined;
+  /** Whether this one sits this work out. */
+  skip?: (entry: Entry) => boolean;
+};
 
 /** Contenders that stay open from one piece of work to the next; whoever has ended is started again for the next. */
 export class Field {
@@ -78,7 +100,7 @@ export class Field {
   constructor(entries: readonly Entry[], threads: number, limitMs: number) {
     this.threads = threads;
     this.limitMs = limitMs;
-    this.players = entries.map((entry) => ({ entry, channel: channelOf(entry), opened: null }));
+    this.players = entries.map((entry) => ({ entry, channel: channelOf(entry), opened: null, pace: new Map() }));
   }
 
   async open(): Promise<void> {
@@ -99,13 +121,13 @@ export class Field {
     return reply;
   }
 
-  /** `earlier` may know what a contender did with one thread: whoever has no more is not measured again. */
-  async compare(name: string, work: Work, pace: Pace, earlier?: Comparison): Promise<Comparison> {
+  async compare(name: string, work: Work, pace: Pace, { earlier, skip }: CompareOptions = {}): Promise<Comparison> {
     const rows = new Map<Player, Row>();
     const ready: Player[] = [];
     let ours: Float32Array[] | undefined;
     for (const player of this.players) {
       const { channel, entry } = player;
+      if (skip?.(entry)) continue;
       const known = earlier?.rows.find((row) => row.contender === entry.name);
       if (player.threads === 1 && this.threads > 1 && known) {
         rows.set(player, { ...known, threads: 1 });
@@ -124,6 +146,7 @@ export class Field {
       if (resident) row.memory = { opened: player.openedBytes!, peak: resident.peak };
       await player.channel.ask({ do: "dispose" });
       const best = scoreOf(row, this.threads);
+      if (row.time && flopsOf(work) > 0) player.pace.set(modelOf(work), row.time.best / flopsOf(work));
       if (best && flopsOf(work) > 0) row.gflops = flopsOf(work) / best / 1e6;
       if (best && bytesOf(work) > 0) row.gigabytes = bytesOf(work) / best / 1e6;
     }
@@ -139,6 +162,12 @@ export class Field {
     const contender = player.entry.name;
     const opened = await this.openOne(player);
     if (!opened.ok) return { row: { contender, state: "failed", error: opened.error } };
+    const expected = (player.pace.get(modelOf(work)) ?? 0) * flopsOf(work);
+    if (expected > this.limitMs) {
+      const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
+      const error = `by its pace with a smaller batch a call takes ${seconds(expected)}, and the limit is ${seconds(this.limitMs)}`;
+      return { row: { contender, state: "failed", error } };
+    }
     const file = path.join(os.tmpdir(), `vlm-bench-${process.pid}.bin`);
     const reply = await player.channel.ask({ do: "prepare", work, file }, this.limitMs);
     if (!reply.ok) return { row: { contender, state: reply.offered ? "failed" : "not offered", error: reply.error } };
@@ -163,13 +192,17 @@ export class Field {
   /** Windows of all in turn, each round beginning with another. */
   private async measure(ready: readonly Player[], rows: Map<Player, Row>, pace: Pace): Promise<void> {
     const taken = new Map(ready.map((player) => [player, { samples: [] as number[], cpu: [] as number[], spent: 0 }]));
-    for (const { channel } of ready) await channel.ask({ do: "measure", milliseconds: Math.min(250, pace.window) });
+    for (const player of ready) {
+      if (rows.get(player)!.firstMs! > NO_WARMUP) continue;
+      await player.channel.ask({ do: "measure", milliseconds: Math.min(250, pace.window) });
+    }
     for (let round = 0; round < pace.rounds; round++) {
       for (let i = 0; i < ready.length; i++) {
         const player = ready[(i + round) % ready.length]!;
         const own = taken.get(player)!;
-        // Whoever needs many windows' time for a call leaves after two calls, or a run would take hours.
-        if (own.spent > 3 * pace.rounds * pace.window && own.samples.length >= 2) continue;
+        // Whoever needs many windows' time for a call leaves after two calls, or one: a run would take hours.
+        const enough = own.samples[0]! > ONE_CALL ? 1 : 2;
+        if (own.spent > 3 * pace.rounds * pace.window && own.samples.length >= enough) continue;
         const start = performance.now();
         const reply = await player.channel.ask({ do: "measure", milliseconds: pace.window });
         own.spent += performance.now() - start;

@@ -20,13 +20,13 @@ const matmul = (n: number): Case => ({
 
 /** `large` leaves out what takes minutes in software. */
 function casesFor(large: boolean): Case[] {
-  const tokens = large ? 197 : 50;
+  const [tokens, rows] = large ? [197, 1576] : [50, 197];
   const vit = large ? VIT_S16 : { ...VIT_S16, imageSize: 64, depth: 2 };
   const batch = large ? 32 : 1;
   const size = large ? 2 ** 24 : 2 ** 18;
   return [
     ...(large ? [512, 1024, 2048, 4096] : [256, 512]).map(matmul),
-    { name: "matmul 1576×768×3072", work: { kind: "matmul", mode: "forward", m: large ? 1576 : 197, k: 768, n: 3072 } },
+    { name: `matmul ${rows}×768×3072`, work: { kind: "matmul", mode: "forward", m: rows, k: 768, n: 3072 } },
     { name: "attention", work: { kind: "attention", mode: "forward", batch, heads: 12, tokens, width: 64 } },
     { name: "attention, gradient", work: { kind: "attention", mode: "gradient", batch, heads: 12, tokens, width: 64 } },
     { name: "layer norm", work: { kind: "layerNorm", mode: "forward", rows: size / 1024, width: 768 } },
@@ -123,22 +123,16 @@ async function run({ pace, filter, log }: RunOptions) {
         bytes > 0 ? (100 * bytes) / ceilings.copyGBs : null,
         first,
       ]);
-      for (const kernel of [...byKernel].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, 8)) {
-        const { milliseconds } = kernel;
-        kernels.push([
-          name,
-          kernel.name,
-          milliseconds,
-          kernel.flops / milliseconds / 1e6,
-          kernel.bytes / milliseconds / 1e6,
-        ]);
+      for (const { name: kernel, count, milliseconds, flops: done, bytes: moved } of slowest(byKernel)) {
+        const rate = done > 0 ? done / milliseconds / 1e6 : null;
+        kernels.push([name, kernel, `${count}`, milliseconds, rate, moved / milliseconds / 1e6]);
       }
       log(
         `gpu, ${name}: ${total.toFixed(3)} ms on the device, ${byKernel.length} kernels, ${flops.toFixed(0)} GFLOP/s`,
       );
       await runnable.dispose();
     } catch (error) {
-      calls.push([name, `failed: ${(error as Error).message.split("\n")[0]}`]);
+      calls.push([name, `failed: ${(error as Error).message.split("\n")[0]}`, ...Array(8).fill(null)]);
     }
   }
   return {
@@ -162,11 +156,28 @@ async function run({ pace, filter, log }: RunOptions) {
       },
       {
         title: "The slowest kernels of each",
-        columns: ["work", "kernel", "device ms", "GFLOP/s", "GB/s of its buffers"],
+        columns: ["work", "kernel", "times", "device ms, all", "GFLOP/s", "GB/s of its buffers"],
         rows: kernels,
       },
     ],
   };
+}
+
+/** The eight kernels that take most, those of all blocks of a model together. */
+function slowest(kernels: readonly Timed[]): (Timed & { count: number })[] {
+  const sums = new Map<string, Timed & { count: number }>();
+  for (const { name: full, milliseconds, bytes, flops } of kernels) {
+    const name = full.replaceAll(/\.\d+\./g, ".*.");
+    const sum = sums.get(name) ?? { name, milliseconds: 0, bytes: 0, flops: 0, count: 0 };
+    sums.set(name, {
+      name,
+      milliseconds: sum.milliseconds + milliseconds,
+      bytes: sum.bytes + bytes,
+      flops: sum.flops + flops,
+      count: sum.count + 1,
+    });
+  }
+  return [...sums.values()].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, 8);
 }
 
 /** The best time of each kernel of a call, in order. */

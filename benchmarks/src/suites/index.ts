@@ -1,5 +1,6 @@
 import type { Suite } from "../report/report.ts";
 import { browser } from "./browser.ts";
+import { counts } from "./counts.ts";
 import { curves } from "./curves.ts";
 import { gpu } from "./gpu.ts";
 import { host } from "./host.ts";
@@ -20,6 +21,7 @@ export const suites: Record<string, Suite> = {
   loading,
   memory,
   size,
+  counts,
   host,
   gpu,
 };

@@ -4,7 +4,14 @@ import type { Entry } from "../run/entry.ts";
 import { type Comparison, Field } from "../run/field.ts";
 import { bytesOf, flopsOf, type Work } from "../work/work.ts";
 
-export type Case = { name: string; work: Work };
+export type Case = {
+  name: string;
+  work: Work;
+  /** Takes long: ours in other forms sit it out. */
+  long?: boolean;
+  /** Only with the most threads. */
+  mostThreads?: boolean;
+};
 
 /** Ours first: everything is shown as a ratio to the first. */
 export function entriesOf({ otherNode, python, without }: RunOptions): Entry[] {
@@ -40,9 +47,11 @@ export async function measureAll(cases: readonly Case[], options: RunOptions): P
     try {
       await field.open();
       Object.assign(versions, field.versions);
-      for (const { name, work } of selected(cases, options)) {
+      for (const { name, work, long, mostThreads } of selected(cases, options)) {
+        if (mostThreads && threads < Math.max(...options.threads)) continue;
         const earlier = comparisons.find((one) => one.name === name && one.threads === 1);
-        const comparison = await field.compare(name, work, options.pace, earlier);
+        const skip = (entry: Entry): boolean => long === true && entry.own === true && entry.name !== "vlm";
+        const comparison = await field.compare(name, work, options.pace, { earlier, skip });
         comparisons.push(comparison);
         options.log(lineOf(comparison));
         options.keep({ comparisons, versions });

@@ -25,15 +25,23 @@ export const SMALL_CLIP: ClipWork = {
   embed: 128,
 };
 
+const vit = (name: string, model: ViTWork, batch: number): Case => ({
+  name: `${name} ×${batch}`,
+  work: { kind: "vit", mode: "forward", model, batch },
+  long: batch > 1,
+});
+
+// Small batches first: whoever would take minutes for the next is not asked to.
 const cases: Case[] = [
-  ...[1, 8].map(
-    (batch): Case => ({ name: `ViT-S/16 ×${batch}`, work: { kind: "vit", mode: "forward", model: VIT_S16, batch } }),
-  ),
-  ...[1, 8].map(
-    (batch): Case => ({ name: `ViT-B/32 ×${batch}`, work: { kind: "vit", mode: "forward", model: VIT_B32, batch } }),
-  ),
+  ...[1, 8].map((batch) => vit("ViT-S/16", VIT_S16, batch)),
+  ...[1, 8].map((batch) => vit("ViT-B/32", VIT_B32, batch)),
   ...[1, 8, 32].map(
-    (batch): Case => ({ name: `CLIP B/32 ×${batch}`, work: { kind: "clip", mode: "forward", model: CLIP_B32, batch } }),
+    (batch): Case => ({
+      name: `CLIP B/32 ×${batch}`,
+      work: { kind: "clip", mode: "forward", model: CLIP_B32, batch },
+      long: batch > 1,
+      mostThreads: batch > 8,
+    }),
   ),
   {
     name: "train small ViT ×128",

@@ -1,11 +1,11 @@
 /** Schedules without a device: the kernels that a step would launch, and the bytes that they would touch. */
 import { compile, grad, onDebug, type Tensor, tensor, useDevice } from "@vlm/core";
 import { AdamW, Module, repeat, TransformerBlock } from "@vlm/nn";
-import type { Expr } from "../../packages/core/src/ir/expr.ts";
-import type { Kernel, Schedule } from "../../packages/core/src/ir/kernel.ts";
-import { attentionBackwardOp, attentionOp } from "../../packages/core/src/ops/attention.ts";
-import { schedulingDevice } from "../../packages/core/src/runtime/scheduling-device.ts";
-import { idleBackend } from "../src/run/idle-backend.ts";
+import type { Expr } from "../../../packages/core/src/ir/expr.ts";
+import type { Kernel, Schedule } from "../../../packages/core/src/ir/kernel.ts";
+import { attentionBackwardOp, attentionOp } from "../../../packages/core/src/ops/attention.ts";
+import { schedulingDevice } from "../../../packages/core/src/runtime/scheduling-device.ts";
+import { idleBackend } from "./idle-backend.ts";
 
 /** The attention kernels must be the device's own, or the count means nothing. */
 export const hasFusedAttention = (): boolean =>
