@@ -1,84 +1,16 @@
-import { type AddedToken, AddedTokenFinder, cutPieces } from "./added-tokens.ts";
-import type { Decoder } from "./decoders/decoder.ts";
-import { Encoding, type EncodingColumns, emptyColumns, joinColumns } from "./encoding.ts";
+import type { AddedToken } from "./added-tokens.ts";
+import { Encoding, type EncodingColumns, joinColumns } from "./encoding.ts";
 import { TokenizerError } from "./errors.ts";
 import { type LoadOptions, loadParts, type TokenizerSource } from "./load/load.ts";
-import type { Model } from "./models/model.ts";
-import { byteLevel } from "./normalizers/byte-level.ts";
-import type { Normalizer } from "./normalizers/normalizer.ts";
+import type { Batch, BatchOptions, EncodeOptions } from "./options.ts";
 import { type Padding, pad, paddedLength } from "./padding.ts";
-import type { PostProcessor } from "./post-processors/post-processor.ts";
-import type { PreTokenizer } from "./pre-tokenizers/pre-tokenizer.ts";
+import type { TokenizerParts } from "./parts.ts";
+import { Pipeline } from "./pipeline.ts";
 import { DecodeStream } from "./stream.ts";
-import { AlignedText } from "./text/aligned-text.ts";
-import { TokenList } from "./text/token-list.ts";
 import { firstLoneSurrogate, wellFormed } from "./text/utf8.ts";
 import { type Cut, type Truncation, truncate } from "./truncation.ts";
 import { isSpace } from "./unicode/classes.ts";
-
-/** What a tokenizer is made of; every loader produces these. */
-export type TokenizerParts = {
-  model: Model;
-  normalizer?: Normalizer | undefined;
-  preTokenizer?: PreTokenizer | undefined;
-  /** The pieces go to the model as UTF-8 bytes (ByteLevel comes last). */
-  bytes?: boolean | undefined;
-  postProcessor?: PostProcessor | undefined;
-  decoder?: Decoder | undefined;
-  added: readonly AddedToken[];
-  truncation?: Truncation | undefined;
-  padding?: Padding | undefined;
-  /** Roles of special tokens (`pad`, `eos`, `bos`, `unk`, `cls`, `sep`, `mask`) by id. */
-  roles?: Readonly<Record<string, number>> | undefined;
-  /** The fields of tokenizer.json that are not derived from the above. */
-  json: { normalizer: unknown; pre_tokenizer: unknown; post_processor: unknown; decoder: unknown };
-  /** What was odd in the files and could be read all the same. */
-  warnings?: readonly string[] | undefined;
-};
-
-/** Options of `encode`. */
-export type EncodeOptions = {
-  /** A second text, for templates that join two. */
-  pair?: string | undefined;
-  /** Adds the special tokens of the template. Default true. */
-  addSpecial?: boolean | undefined;
-  /**
-   * Which special tokens are recognised when they occur in the text: none (the default, so that text from users cannot
-   * smuggle in image slots or roles), all (`true`, as Hugging Face does), or those listed.
-   */
-  allowSpecial?: boolean | readonly string[] | undefined;
-  /** Characters that the vocabulary cannot express: counted in `dropped` (the default), or an error. */
-  unknown?: "drop" | "error" | undefined;
-  /** Lone surrogates: read as U+FFFD and counted in `replaced` (the default), or an error. */
-  surrogates?: "replace" | "error" | undefined;
-  /** Cuts to a number of tokens; `false` ignores the file's own setting. */
-  truncate?: false | number | (Partial<Truncation> & { length: number }) | undefined;
-  /** Pads to a number of tokens; `false` ignores the file's own setting. */
-  pad?: false | number | Partial<Padding> | undefined;
-};
-
-/** Options of `batch`. */
-export type BatchOptions = Omit<EncodeOptions, "pair" | "truncate" | "pad"> & {
-  /** Tokens per row. Default: as many as the longest text has. */
-  length?: number | undefined;
-  /** Cuts texts that are longer than `length` (default), or refuses them. */
-  truncate?: boolean | undefined;
-  /** Id of padding. Default: that of the file. */
-  padId?: number | undefined;
-  /** Side of padding. Default: that of the file, or right. */
-  side?: "right" | "left" | undefined;
-};
-
-/** Rows of equal length, ready for a tensor of shape `shape`. */
-export type Batch = {
-  /** Row-major, padded. */
-  ids: Int32Array;
-  /** 1 for tokens, 0 for padding. */
-  mask: Uint8Array;
-  typeIds: Uint8Array;
-  /** [texts, length]. */
-  shape: [number, number];
-};
+import { tokenizerJson } from "./write-json.ts";
 
 /** Longer texts are refused: positions are kept in 26 bits while merging. */
 const LONGEST_TEXT = 0x3ffffff;
@@ -102,9 +34,8 @@ export class Tokenizer {
   readonly #addedIds = new Map<string, AddedToken>();
   readonly #addedById = new Map<number, AddedToken>();
   readonly #decodeForms = new Map<number, string>();
-  readonly #rawFinder: AddedTokenFinder;
-  readonly #normalFinder: AddedTokenFinder;
-  readonly #tokens = new TokenList();
+  readonly #pipeline: Pipeline;
+  readonly #tokenOf = (id: number): string => this.#idToToken.get(id) ?? "";
   readonly #spaces = new Map<number, readonly [number, number]>();
 
   constructor(parts: TokenizerParts) {
@@ -116,22 +47,16 @@ export class Tokenizer {
       this.#idToToken.set(id, token);
       if (id >= size) size = id + 1;
     }
-    const raw: [string, AddedToken][] = [];
-    const normal: [string, AddedToken][] = [];
     for (const token of parts.added) {
       this.#addedIds.set(token.content, token);
       this.#addedById.set(token.id, token);
       this.#idToToken.set(token.id, token.content);
       if (token.id >= size) size = token.id + 1;
-      if (!token.normalized) raw.push([token.content, token]);
-      else {
-        const form = parts.normalizer ? parts.normalizer(new AlignedText(token.content, 0)).text : token.content;
-        if (form !== token.content) this.#decodeForms.set(token.id, form);
-        normal.push([form, token]);
-      }
     }
-    this.#rawFinder = new AddedTokenFinder(raw);
-    this.#normalFinder = new AddedTokenFinder(normal);
+    this.#pipeline = new Pipeline(parts);
+    for (const [form, token] of this.#pipeline.normalForms) {
+      if (form !== token.content) this.#decodeForms.set(token.id, form);
+    }
     this.vocabSize = size;
   }
 
@@ -181,7 +106,7 @@ export class Tokenizer {
     const columns = texts.map((t, i) => {
       const well = this.#checked(t, options);
       replaced += well.replaced;
-      return this.#encodeOne(well.text, i, options.allowSpecial ?? false);
+      return this.#pipeline.encode(well.text, i, options.allowSpecial ?? false);
     });
     const dropped = model.dropped - droppedBefore;
     if (dropped > 0 && options.unknown === "error") {
@@ -191,14 +116,10 @@ export class Tokenizer {
         details: { dropped },
       });
     }
-    const [first, ...overflow] = this.#finish(columns, texts, options);
-    const extra = { texts, tokenOf: (id: number) => this.#idToToken.get(id) ?? "" };
-    return new Encoding(first!, {
-      ...extra,
-      dropped,
-      replaced,
-      overflow: overflow.map((c) => new Encoding(c, extra)),
-    });
+    const [first, ...rest] = this.#finish(columns, texts, options);
+    const tokenOf = this.#tokenOf;
+    const overflow = rest.map((c) => new Encoding(c, { texts, tokenOf }));
+    return new Encoding(first!, { texts, tokenOf, overflow, dropped, replaced });
   }
 
   /** Encodes many texts into rows of equal length. */
@@ -277,41 +198,7 @@ export class Tokenizer {
 
   /** A tokenizer.json, as an object: Hugging Face's libraries load it. */
   toJSON(): Record<string, unknown> {
-    const { truncation, padding, added, json, model } = this.#parts;
-    return {
-      version: "1.0",
-      truncation: truncation
-        ? {
-            direction: truncation.side === "left" ? "Left" : "Right",
-            max_length: truncation.length,
-            strategy: { longest: "LongestFirst", first: "OnlyFirst", second: "OnlySecond" }[truncation.strategy],
-            stride: truncation.stride,
-          }
-        : null,
-      padding: padding
-        ? {
-            strategy: padding.length === undefined ? "BatchLongest" : { Fixed: padding.length },
-            direction: padding.side === "left" ? "Left" : "Right",
-            pad_to_multiple_of: padding.multiple ?? null,
-            pad_id: padding.id,
-            pad_type_id: padding.typeId,
-            pad_token: padding.token,
-          }
-        : null,
-      added_tokens: [...added]
-        .sort((a, b) => a.id - b.id)
-        .map((t) => ({
-          id: t.id,
-          content: t.content,
-          single_word: t.singleWord,
-          lstrip: t.lstrip,
-          rstrip: t.rstrip,
-          normalized: t.normalized,
-          special: t.special,
-        })),
-      ...json,
-      model: model.toJSON(),
-    };
+    return tokenizerJson(this.#parts);
   }
 
   /** Writes tokenizer.json and tokenizer_config.json into a folder (Node only). */
@@ -348,62 +235,13 @@ export class Tokenizer {
     });
   }
 
-  #encodeOne(text: string, typeId: number, allowSpecial: boolean | readonly string[]): EncodingColumns {
-    const { normalizer, preTokenizer, model } = this.#parts;
-    const allowed = allowSpecial || [];
-    const ignore =
-      allowed === true ? () => false : (token: AddedToken) => token.special && !allowed.includes(token.content);
-    const tokens = this.#tokens;
-    tokens.clear();
-    const asBytes = this.#parts.bytes === true && model.tokenizeBytes !== undefined;
-    const mapsBytes = this.#parts.bytes === true && !asBytes;
-    let word = 0;
-    const addToken = (piece: AlignedText, token: AddedToken) => {
-      tokens.push(token.id, piece.start(0), piece.end(piece.text.length - 1), word++);
-    };
-    const addWord = (whole: AlignedText) => {
-      const piece = mapsBytes ? byteLevel(whole) : whole;
-      const found = asBytes ? model.tokenizeBytes!(piece.text) : model.tokenize(piece.text);
-      if (piece.starts) {
-        for (let i = 0; i < found.length; i += 3) {
-          const [from, to] = [found[i + 1]!, found[i + 2]!];
-          const start = piece.start(from);
-          tokens.push(found[i]!, start, to > from ? piece.end(to - 1) : start, word);
-        }
-      } else {
-        for (let i = 0; i < found.length; i += 3)
-          tokens.push(found[i]!, piece.at + found[i + 1]!, piece.at + found[i + 2]!, word);
-      }
-      word++;
-    };
-    cutPieces(new AlignedText(text, 0), this.#rawFinder, ignore, (rawPiece, rawToken) => {
-      if (rawToken) return addToken(rawPiece, rawToken);
-      const normal = normalizer ? normalizer(rawPiece) : rawPiece;
-      cutPieces(normal, this.#normalFinder, ignore, (piece, token) => {
-        if (token) return addToken(piece, token);
-        if (!preTokenizer) return addWord(piece);
-        const words: AlignedText[] = [];
-        preTokenizer(piece, words);
-        for (const w of words) if (w.text) addWord(w);
-      });
-    });
-    const n = tokens.length;
-    const columns = emptyColumns(n);
-    columns.ids.set(tokens.ids.subarray(0, n));
-    columns.words.set(tokens.words.subarray(0, n));
-    for (let i = 0; i < n; i++) {
-      columns.offsets[2 * i] = tokens.starts[i]!;
-      columns.offsets[2 * i + 1] = tokens.ends[i]!;
-    }
-    if (typeId) columns.typeIds.fill(typeId);
-    return columns;
-  }
-
   /** Truncation, template, padding: the result and its overflow. */
   #finish(columns: EncodingColumns[], texts: readonly string[], options: EncodeOptions): EncodingColumns[] {
     const { postProcessor } = this.#parts;
     const addSpecial = options.addSpecial ?? true;
     const truncation = this.#truncation(options.truncate);
+    const pads = options.pad !== false && (options.pad !== undefined || this.#parts.padding !== undefined);
+    if (!truncation && !postProcessor && !pads) return [joinColumns(columns)];
     let cuts: Cut[] = columns.map((kept) => ({ kept, overflow: [] }));
     if (truncation) {
       const added = addSpecial ? (postProcessor?.added(columns.length === 2) ?? 0) : 0;
@@ -427,8 +265,8 @@ export class Tokenizer {
         ? parts.map((p) => ({ ...p, offsets: p.offsets.slice(), typeIds: p.typeIds.slice() }))
         : [...parts];
       const done = joinColumns(postProcessor ? postProcessor.process(own, addSpecial, spaces) : own);
-      if (options.pad === false || (options.pad === undefined && !this.#parts.padding)) return done;
-      const padding = this.#padding(typeof options.pad === "number" ? { length: options.pad } : (options.pad ?? {}));
+      if (!pads) return done;
+      const padding = this.#padding(typeof options.pad === "number" ? { length: options.pad } : options.pad || {});
       return pad(done, paddedLength(padding, done.ids.length), padding);
     };
     const [a, b] = cuts;

@@ -1,7 +1,7 @@
 import { formatError, TokenizerError } from "../errors.ts";
+import type { TokenizerParts } from "../parts.ts";
 import { loadRegexEngine } from "../regex/pattern.ts";
 import { decodeUtf8Strict } from "../text/utf8.ts";
-import type { TokenizerParts } from "../tokenizer.ts";
 import { recordFiles, type TokenizerFiles, urlFiles } from "./files.ts";
 import { Json } from "./json.ts";
 import { type LoadOptions, overrides, readJsonParts, type TokenizerSource } from "./load.ts";
@@ -9,7 +9,9 @@ import { parseJson } from "./parse-json.ts";
 
 const SENTENCEPIECE = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 const OPENCLIP = ["bpe_simple_vocab_16e6.txt", "bpe_simple_vocab_16e6.txt.gz"];
-const TIKTOKEN = ["tokenizer.tiktoken", "qwen.tiktoken", "vocab.tiktoken"];
+const TIKTOKEN = ["tokenizer", "qwen", "vocab", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"].map(
+  (name) => `${name}.tiktoken`,
+);
 
 /** Reads whatever files there are, in the order of how much they say. */
 export async function loadFiles(source: TokenizerSource, options: LoadOptions): Promise<TokenizerParts> {
@@ -50,14 +52,6 @@ export async function loadFiles(source: TokenizerSource, options: LoadOptions): 
       return sentencePieceParts(data, name, readConfig(await configs()));
     }
   }
-  for (const name of wanted(TIKTOKEN, /\.tiktoken$/)) {
-    const text = await readText(name);
-    if (text !== undefined) {
-      const { tiktokenParts } = await import("./tiktoken.ts");
-      await loadRegexEngine();
-      return tiktokenParts(text, name, options.tiktoken ?? {});
-    }
-  }
   if (only === undefined || only === "vocab.json") {
     const vocab = await readJson("vocab.json");
     const merges = vocab && (await readText("merges.txt"));
@@ -82,6 +76,14 @@ export async function loadFiles(source: TokenizerSource, options: LoadOptions): 
       const { bertJson, readConfig } = await import("./legacy.ts");
       const found = await configs();
       return readJsonParts(new Json(bertJson(text, readConfig(found)), only ?? "vocab.txt"), found);
+    }
+  }
+  for (const name of wanted(TIKTOKEN, /\.tiktoken$/)) {
+    const text = await readText(name);
+    if (text !== undefined) {
+      const { tiktokenParts } = await import("./tiktoken.ts");
+      await loadRegexEngine();
+      return tiktokenParts(text, name, options.tiktoken ?? {});
     }
   }
   throw new TokenizerError("TokenizerFormatError", "TK_NO_FILES", {

@@ -1,5 +1,5 @@
+import type { TokenizerParts } from "../parts.ts";
 import { loadRegexEngine, needsRegexEngine } from "../regex/pattern.ts";
-import type { TokenizerParts } from "../tokenizer.ts";
 import type { TokenizerFiles, UrlOptions } from "./files.ts";
 import { Json } from "./json.ts";
 import type { TiktokenOptions } from "./tiktoken.ts";

@@ -74,6 +74,8 @@ function replace(pattern: Pattern, content: string): Normalizer {
     let last = 0;
     const { text } = piece;
     pattern.each(text, (start, end) => {
+      // A character that becomes itself: most spaces of CLIP's.
+      if (end - start === 1 && content.length === 1 && text.charCodeAt(start) === content.charCodeAt(0)) return;
       out ??= new Rewriter(piece);
       out.copy(last, start);
       let old = end - 1;

@@ -63,11 +63,11 @@ export function readPreTokenizer(json: Json): { preTokenizer: PreTokenizer; byte
   const last = steps.length - 1;
   const splits = steps.map((step, i): PreTokenizer => {
     if (!step.bytes || i === last) return step.split;
-    return (piece, out) => {
-      const from = out.length;
-      step.split(piece, out);
-      for (let k = from; k < out.length; k++) out[k] = byteLevel(out[k]!);
-    };
+    return (piece, emit) =>
+      step.split(piece, (part, from, to) => {
+        const mapped = byteLevel(part.slice(from, to));
+        emit(mapped, 0, mapped.text.length);
+      });
   });
   return { preTokenizer: inSequence(splits), bytes: steps[last]?.bytes ?? false };
 }

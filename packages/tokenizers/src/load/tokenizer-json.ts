@@ -3,7 +3,7 @@ import { byteLevelDecoder, type Decoder } from "../decoders/decoder.ts";
 import { quote } from "../errors.ts";
 import type { Model } from "../models/model.ts";
 import type { Padding } from "../padding.ts";
-import type { TokenizerParts } from "../tokenizer.ts";
+import type { TokenizerParts } from "../parts.ts";
 import type { Truncation } from "../truncation.ts";
 import type { Json } from "./json.ts";
 import { readDecoder } from "./read-decoder.ts";

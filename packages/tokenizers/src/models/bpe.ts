@@ -1,6 +1,5 @@
 import { charLength } from "../text/aligned-text.ts";
 import { BYTE_TO_CHAR, toByteChars, utf8, utf8Length } from "../text/utf8.ts";
-import { WordCache } from "./cache.ts";
 import { mergeSymbols } from "./merge.ts";
 import { MergeTable } from "./merge-table.ts";
 import type { Model, WordTokens } from "./model.ts";
@@ -28,8 +27,6 @@ export class Bpe implements Model {
   dropped = 0;
   readonly #options: BpeOptions;
   readonly #merges: MergeTable;
-  readonly #words = new WordCache();
-  readonly #byteWords = new WordCache();
   readonly #bytes = new Int32Array(256);
   readonly #lastBytes = new Int32Array(256);
   readonly #fallback = new Int32Array(256);
@@ -62,16 +59,6 @@ export class Bpe implements Model {
   }
 
   tokenize(word: string): WordTokens {
-    const known = this.#words.get(word);
-    if (known) return known;
-    const before = this.dropped;
-    const tokens = this.#tokenize(word);
-    // A word that lost characters must be counted again each time.
-    if (this.dropped === before) this.#words.set(word, tokens);
-    return tokens;
-  }
-
-  #tokenize(word: string): WordTokens {
     const { vocab } = this;
     const { prefix, suffix, fuseUnknown, byteFallback, ignoreMerges } = this.#options;
     if (ignoreMerges) {
@@ -120,15 +107,6 @@ export class Bpe implements Model {
   }
 
   tokenizeBytes(word: string): WordTokens {
-    const known = this.#byteWords.get(word);
-    if (known) return known;
-    const before = this.dropped;
-    const tokens = this.#tokenizeBytes(word);
-    if (this.dropped === before) this.#byteWords.set(word, tokens);
-    return tokens;
-  }
-
-  #tokenizeBytes(word: string): WordTokens {
     if (!this.#allBytes) return this.#viaByteChars(word);
     if (this.#options.ignoreMerges) {
       const id = this.vocab.get(toByteChars(word));
@@ -177,7 +155,7 @@ export class Bpe implements Model {
       for (let k = 0; k < utf8Length(code); k++) spans.push(i, i + size);
       i += size;
     }
-    const tokens = [...this.#tokenize(toByteChars(word))];
+    const tokens = [...this.tokenize(toByteChars(word))];
     for (let t = 0; t < tokens.length; t += 3) {
       const [from, to] = [tokens[t + 1]!, tokens[t + 2]!];
       tokens[t + 1] = spans[2 * from] ?? 0;

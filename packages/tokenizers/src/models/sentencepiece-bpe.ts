@@ -2,7 +2,6 @@ import { NORMAL, type SentencePieceModel, UNKNOWN, UNUSED, USER_DEFINED } from "
 import { charLength } from "../text/aligned-text.ts";
 import { utf8 } from "../text/utf8.ts";
 import { vocabJson } from "./bpe.ts";
-import { WordCache } from "./cache.ts";
 import { mergeSymbols } from "./merge.ts";
 import { MergeTable } from "./merge-table.ts";
 import type { Model, WordTokens } from "./model.ts";
@@ -23,7 +22,6 @@ export class SentencePieceBpe implements Model {
   readonly #frozen: Trie;
   readonly #frozenPieces: string[];
   readonly #splits = new Map<number, [number, number]>();
-  readonly #words = new WordCache();
   readonly #unknown: number;
 
   constructor(spec: SentencePieceModel) {
@@ -60,15 +58,6 @@ export class SentencePieceBpe implements Model {
   }
 
   tokenize(word: string): WordTokens {
-    let tokens = this.#words.get(word);
-    if (!tokens) {
-      tokens = this.#tokenize(word);
-      this.#words.set(word, tokens);
-    }
-    return tokens;
-  }
-
-  #tokenize(word: string): WordTokens {
     const symbols = new Int32Array(word.length);
     const sizes = new Int32Array(word.length);
     const from = new Int32Array(word.length);

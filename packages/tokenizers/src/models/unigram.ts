@@ -1,6 +1,5 @@
 import { charLength } from "../text/aligned-text.ts";
 import { utf8 } from "../text/utf8.ts";
-import { WordCache } from "./cache.ts";
 import type { Model, WordTokens } from "./model.ts";
 import { Trie } from "./trie.ts";
 
@@ -29,7 +28,6 @@ export class Unigram implements Model {
   readonly #scores: Float64Array;
   readonly #unknownScore: number;
   readonly #fallback: Int32Array | undefined;
-  readonly #words = new WordCache();
   #best: Float64Array = new Float64Array(0);
   #ids: Int32Array = new Int32Array(0);
   #starts: Int32Array = new Int32Array(0);
@@ -56,15 +54,6 @@ export class Unigram implements Model {
   }
 
   tokenize(word: string): WordTokens {
-    const known = this.#words.get(word);
-    if (known) return known;
-    const before = this.dropped;
-    const tokens = this.#tokenize(word);
-    if (this.dropped === before) this.#words.set(word, tokens);
-    return tokens;
-  }
-
-  #tokenize(word: string): WordTokens {
     this.#search(word);
     const ids = this.#ids;
     const starts = this.#starts;

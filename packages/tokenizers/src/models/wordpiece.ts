@@ -1,6 +1,5 @@
 import { charLength } from "../text/aligned-text.ts";
 import { vocabJson } from "./bpe.ts";
-import { WordCache } from "./cache.ts";
 import type { Model, WordTokens } from "./model.ts";
 import { Trie } from "./trie.ts";
 
@@ -21,7 +20,6 @@ export class WordPiece implements Model {
   readonly #trie: Trie;
   readonly #inside: number;
   readonly #unknown: number;
-  readonly #words = new WordCache();
 
   constructor(options: WordPieceOptions) {
     this.#options = options;
@@ -33,15 +31,6 @@ export class WordPiece implements Model {
   }
 
   tokenize(word: string): WordTokens {
-    let tokens = this.#words.get(word);
-    if (!tokens) {
-      tokens = this.#tokenize(word);
-      this.#words.set(word, tokens);
-    }
-    return tokens;
-  }
-
-  #tokenize(word: string): WordTokens {
     const whole = [this.#unknown, 0, word.length];
     if (word.length > this.#options.maxCharacters) {
       let characters = 0;

@@ -1,4 +1,4 @@
-import { type AlignedText, charLength, Rewriter } from "../text/aligned-text.ts";
+import { type AlignedText, Rewriter } from "../text/aligned-text.ts";
 import { classTable, forEachRange, isSpace, MARK, NONSPACING, OTHER } from "../unicode/classes.ts";
 import { isAscii, type Normalizer } from "./normalizer.ts";
 import { unicodeForm } from "./unicode-forms.ts";
@@ -6,25 +6,26 @@ import { unicodeForm } from "./unicode-forms.ts";
 /** Lower case character by character: "ΑΣ" becomes "ασ", where `toLowerCase` looks at the context and gives "ας". */
 export const lowercase: Normalizer = (piece) => {
   const { text } = piece;
-  if (!text.includes("\u0130")) {
-    const lower = text.includes("Σ")
-      ? text
-          .split("Σ")
-          .map((part) => part.toLowerCase())
-          .join("σ")
-      : text.toLowerCase();
-    if (lower === text) return piece;
-    if (lower.length === text.length) return piece.withText(lower);
+  let dotted = text.indexOf("\u0130");
+  if (dotted < 0) {
+    const lower = lowerOf(text);
+    return lower === text ? piece : piece.withText(lower);
   }
+  // The one character whose lower case is longer.
   const out = new Rewriter(piece);
-  for (let i = 0; i < text.length; ) {
-    const size = charLength(text, i);
-    const char = text.slice(i, i + size);
-    out.emit(char === "Σ" ? "σ" : char.toLowerCase(), i);
-    i += size;
+  let from = 0;
+  for (; dotted >= 0; dotted = text.indexOf("\u0130", from)) {
+    out.map(lowerOf(text.slice(from, dotted)), from);
+    out.emit("i\u0307", dotted);
+    from = dotted + 1;
   }
+  out.map(lowerOf(text.slice(from)), from);
   return out.finish();
 };
+
+function lowerOf(text: string): string {
+  return (text.includes("Σ") ? text.replaceAll("Σ", "σ") : text).toLowerCase();
+}
 
 /** Removes the characters for which `drop` holds; `some`, where given, is a quick test for any of them. */
 export function removing(drop: (code: number) => boolean, some?: RegExp): Normalizer {
@@ -99,7 +100,19 @@ export type BertOptions = { cleanText: boolean; chinese: boolean; stripAccents: 
 
 const WHITESPACE = /[\t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/g;
 const CHINESE =
-  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/u;
+
+function isChinese(code: number): boolean {
+  if (code < 0x3400) return false;
+  if (code < 0x10000) return code <= 0x4dbf || (code >= 0x4e00 && code <= 0x9fff) || (code >= 0xf900 && code <= 0xfaff);
+  if (code < 0x20000) return false;
+  return (
+    code <= 0x2a6df ||
+    (code >= 0x2a700 && code <= 0x2b81f) ||
+    (code >= 0x2b920 && code <= 0x2ceaf) ||
+    (code >= 0x2f800 && code <= 0x2fa1f)
+  );
+}
 
 /** BERT's normaliser: clean, space around CJK, strip accents, lower case; each step optional. */
 export function bertNormalizer(options: BertOptions): Normalizer {
@@ -128,15 +141,20 @@ export function bertNormalizer(options: BertOptions): Normalizer {
 
 const spaceAroundChinese: Normalizer = (piece: AlignedText) => {
   const { text } = piece;
-  let out: Rewriter | undefined;
+  const first = text.search(CHINESE);
+  if (first < 0) return piece;
+  const out = new Rewriter(piece);
   let from = 0;
-  for (const match of text.matchAll(CHINESE)) {
-    out ??= new Rewriter(piece);
-    out.copy(from, match.index);
-    out.emit(` ${match[0]} `, match.index);
-    from = match.index + match[0].length;
+  for (let i = first; i < text.length; ) {
+    const code = text.codePointAt(i)!;
+    const size = code > 0xffff ? 2 : 1;
+    if (isChinese(code)) {
+      out.copy(from, i);
+      out.emit(` ${text.slice(i, i + size)} `, i);
+      from = i + size;
+    }
+    i += size;
   }
-  if (!out) return piece;
   out.copy(from, text.length);
   return out.finish();
 };

@@ -1,9 +1,8 @@
 import { TokenizerError } from "../errors.ts";
 import type { Json } from "../load/json.ts";
-import { charLength } from "../text/aligned-text.ts";
-import { ChangeList } from "../text/changes.ts";
+import { Replacements } from "../text/replacements.ts";
 import { utf8 } from "../text/utf8.ts";
-import { isAscii, type Normalizer } from "./normalizer.ts";
+import type { Normalizer } from "./normalizer.ts";
 
 /**
  * SentencePiece's precompiled character map: a Darts double-array trie over UTF-8 bytes whose values point into a
@@ -82,56 +81,64 @@ export function precompiled(map: Charsmap): Normalizer {
     }
     return found;
   };
+  /** Of characters that are a grapheme by themselves: 0 not looked up, 1 stays, 2 changes. */
+  const kinds = new Uint8Array(0x10000);
+  const stays = (code: number): boolean => {
+    if (kinds[code] === 0) kinds[code] = lookup(String.fromCharCode(code)) === null ? 1 : 2;
+    return kinds[code] === 1;
+  };
   return (piece) => {
-    const changes = new ChangeList();
-    let changed = false;
-    const replace = (old: string, to: string) => {
-      changed = true;
-      let added = -countChars(old);
-      for (const char of to) {
-        changes.push(char, 0);
-        added++;
+    const { text } = piece;
+    const out = new Replacements(piece);
+    for (let at = 0; at < text.length; ) {
+      const code = text.charCodeAt(at);
+      let end = at + 1;
+      if (standsAlone(code) && (end === text.length || standsAlone(text.charCodeAt(end)))) {
+        if (stays(code)) out.keep(end);
+        else out.replace(end, lookup(text.charAt(at))!);
+        at = end;
+        continue;
       }
-      if (added > 0) changes.markAdded(added);
-      else if (added < 0) changes.addToLast(added);
-    };
-    for (const grapheme of graphemes(piece.text)) {
-      if (grapheme.length < 6 && utf8(grapheme).length < 6) {
-        const to = lookup(grapheme);
-        if (to !== null) {
-          replace(grapheme, to);
-          continue;
+      // Up to the next place that is a boundary for certain.
+      while (end < text.length && !(standsAlone(text.charCodeAt(end - 1)) && standsAlone(text.charCodeAt(end)))) end++;
+      for (const grapheme of segments(text.slice(at, end))) {
+        const whole = grapheme.length < 6 && utf8(grapheme).length < 6 ? lookup(grapheme) : null;
+        if (whole !== null) out.replace(at + grapheme.length, whole);
+        else {
+          let to = at;
+          for (const char of grapheme) {
+            to += char.length;
+            const other = lookup(char);
+            if (other === null) out.keep(to);
+            else out.replace(to, other);
+          }
         }
-      }
-      for (const char of grapheme) {
-        const to = lookup(char);
-        if (to !== null) replace(char, to);
-        else changes.push(char, 0);
+        at += grapheme.length;
       }
     }
-    return changed ? changes.apply(piece) : piece;
+    return out.finish();
   };
 }
 
-function countChars(text: string): number {
-  let count = 0;
-  for (let i = 0; i < text.length; i += charLength(text, i)) count++;
-  return count;
+/**
+ * Characters between two of which there is always a grapheme boundary: letters, digits and punctuation of scripts that do not
+ * combine, without marks, conjoining Hangul, and emoji.
+ */
+function standsAlone(code: number): boolean {
+  if (code < 0x300) return code >= 0x20 ? code < 0x7f || (code >= 0xa0 && code !== 0xad) : code === 10;
+  if (code < 0x530) return code >= 0x370 && (code < 0x483 || code >= 0x48a);
+  if (code < 0x3000) return (code >= 0x1e00 && code < 0x2000) || (code >= 0x2010 && code < 0x2028);
+  if (code < 0x3400) return code < 0x302a || (code >= 0x3041 && code < 0x3097) || (code >= 0x30a0 && code < 0x3100);
+  return code < 0x4dc0 || (code >= 0x4e00 && code < 0xa000) || (code >= 0xac00 && code < 0xd7a4);
 }
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** Extended grapheme clusters. ASCII needs no segmenter, apart from "\r\n". */
-function* graphemes(text: string): Generator<string> {
-  if (isAscii(text)) {
-    for (let i = 0; i < text.length; i++) {
-      if (text.charCodeAt(i) === 13 && text.charCodeAt(i + 1) === 10) {
-        i++;
-        yield "\r\n";
-      } else yield text[i]!;
-    }
-    return;
-  }
+/**
+ * Clusters of a long text, found a stretch at a time: V8's segmenter needs time proportional to the text for each step. The last
+ * cluster of a stretch may go on behind it, so the next stretch starts with it.
+ */
+function* segments(text: string): Generator<string> {
   if (typeof Intl === "undefined" || !("Segmenter" in Intl)) {
     throw new TokenizerError("FeatureMissingError", "TK_SEGMENTER", {
       what: "this engine has no Intl.Segmenter, which a Precompiled normalizer needs for text beyond ASCII",
@@ -139,21 +146,6 @@ function* graphemes(text: string): Generator<string> {
     });
   }
   segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
-  // Whole words of ASCII go through quickly; the segmenter sees the rest, from one ASCII character before it.
-  for (const match of text.matchAll(
-    /[\x20-\x7e]*[\x20-\x7e](?=[\x20-\x7e])|(?:[^\x20-\x7e]+|[\x20-\x7e][^\x20-\x7e]*)/g,
-  )) {
-    const part = match[0];
-    if (isAscii(part) && !part.includes("\r")) yield* part;
-    else yield* segments(part);
-  }
-}
-
-/**
- * Clusters of a long text, found a stretch at a time: V8's segmenter needs time proportional to the text for each step. The last
- * cluster of a stretch may go on behind it, so the next stretch starts with it.
- */
-function* segments(text: string): Generator<string> {
   let size = 256;
   for (let at = 0; at < text.length; ) {
     const end = Math.min(at + size, text.length);

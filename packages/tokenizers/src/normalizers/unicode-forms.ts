@@ -1,4 +1,5 @@
 import { type AlignedText, charLength, Rewriter } from "../text/aligned-text.ts";
+import { normalizeRun } from "./mark-order.ts";
 import { isAscii, type Normalizer } from "./normalizer.ts";
 
 export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
@@ -10,35 +11,79 @@ export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 const RUN =
   /[\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff\u3131-\u318e\u3260-\u327e\uffa0-\uffdc][\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff\u3131-\u318e\u3260-\u327e\uffa0-\uffdc\p{M}]*|[^\p{M}\uff9e\uff9f][\p{M}\uff9e\uff9f]*|[\p{M}\uff9e\uff9f]+/gu;
 
-/** A run of two or more ASCII characters is never changed, except its last one when a mark follows. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is what is meant.
-const ASCII_RUN = /[\x00-\x7f]+/y;
+/** Nothing composes when decomposing, but marks change places. */
+const DECOMPOSED_RUN = /[^\p{M}\uff9e\uff9f][\p{M}\uff9e\uff9f]*|[\p{M}\uff9e\uff9f]+/gu;
+
+/** What can be more than the first character of such runs. */
+const DECOMPOSED_JOINS = /[\p{M}\uff9e\uff9f]/u;
+const JOINS = /[\p{M}\uff9e\uff9f\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff\u3131-\u318e\u3260-\u327e\uffa0-\uffdc]/u;
+
+/** What a normalisation does to single characters of the first plane that stand alone; found out when first seen. */
+class SingleForms {
+  readonly #form: UnicodeForm;
+  readonly #joins: RegExp;
+  /** 0 not seen, 1 may join a neighbour, 2 stays as it is, from 3 an index into `#changed`. */
+  readonly #kinds = new Uint16Array(0x10000);
+  readonly #changed: string[] = [];
+
+  constructor(form: UnicodeForm, joins: RegExp) {
+    this.#form = form;
+    this.#joins = joins;
+  }
+
+  kind(code: number): number {
+    return this.#kinds[code] || this.#find(code);
+  }
+
+  changed(kind: number): string {
+    return this.#changed[kind - 3]!;
+  }
+
+  #find(code: number): number {
+    const char = String.fromCharCode(code);
+    const to = char.normalize(this.#form);
+    // Halves of surrogate pairs, and what does not decompose alone but may compose, take the long way.
+    if ((code & 0xf800) === 0xd800 || this.#joins.test(char)) this.#kinds[code] = JOINING;
+    else this.#kinds[code] = to === char ? SAME : 2 + this.#changed.push(to);
+    return this.#kinds[code]!;
+  }
+}
+
+const JOINING = 1;
+const SAME = 2;
 
 export function unicodeForm(form: UnicodeForm): Normalizer {
   const decomposed = form === "NFC" || form === "NFD" ? "NFD" : "NFKD";
   const composes = form === "NFC" || form === "NFKC";
+  const runs = composes ? RUN : DECOMPOSED_RUN;
+  const singles = new SingleForms(form, composes ? JOINS : DECOMPOSED_JOINS);
   return (piece) => {
     const { text } = piece;
-    if (isAscii(text) || text.normalize(form) === text) return piece;
+    if (isAscii(text)) return piece;
     const out = new Rewriter(piece);
-    let at = 0;
-    while (at < text.length) {
-      ASCII_RUN.lastIndex = at;
-      const ascii = ASCII_RUN.exec(text)?.[0].length ?? 0;
-      if (ascii > 1) {
-        const to = at + ascii === text.length ? text.length : at + ascii - 1;
-        out.copy(at, to);
-        at = to;
+    let kept = 0;
+    for (let at = 0; at < text.length; ) {
+      const kind = singles.kind(text.charCodeAt(at));
+      if (kind !== JOINING && (at + 1 === text.length || singles.kind(text.charCodeAt(at + 1)) !== JOINING)) {
+        if (kind !== SAME) {
+          out.copy(kept, at);
+          out.emit(singles.changed(kind), at);
+          kept = at + 1;
+        }
+        at++;
         continue;
       }
-      RUN.lastIndex = at;
-      const run = RUN.exec(text)![0];
-      const to = run.normalize(form);
+      out.copy(kept, at);
+      runs.lastIndex = at;
+      const run = runs.exec(text)![0];
+      const to = normalizeRun(run, form);
       if (to === run) out.copy(at, at + run.length);
       else if (charLength(run, 0) === run.length) out.emit(to, at);
-      else rewriteRun(out, piece, at, run, form, decomposed, composes);
+      else rewriteRun(out, piece, at, run, to, decomposed, composes);
       at += run.length;
+      kept = at;
     }
+    out.copy(kept, text.length);
     return out.finish();
   };
 }
@@ -52,11 +97,12 @@ function rewriteRun(
   piece: AlignedText,
   at: number,
   run: string,
-  form: UnicodeForm,
+  to: string,
   decomposed: "NFD" | "NFKD",
   composes: boolean,
 ): void {
-  const pool: { char: string; change: number; used: boolean }[] = [];
+  /** The changes of each character, in order. */
+  const pool = new Map<string, { changes: number[]; used: number }>();
   const olds: number[] = [];
   let position = at;
   for (const old of run) {
@@ -64,18 +110,18 @@ function rewriteRun(
     position += old.length;
     let change = 0;
     for (const char of old.normalize(decomposed)) {
-      pool.push({ char, change, used: false });
+      const entry = pool.get(char);
+      if (entry) entry.changes.push(change);
+      else pool.set(char, { changes: [change], used: 0 });
       change = 1;
     }
   }
   const take = (char: string): number => {
-    const found = pool.find((entry) => !entry.used && entry.char === char);
-    if (!found) return 1;
-    found.used = true;
-    return found.change;
+    const entry = pool.get(char);
+    return entry?.changes[entry.used++] ?? 1;
   };
   let next = 0;
-  for (const char of run.normalize(form)) {
+  for (const char of to) {
     let change: number;
     if (composes) {
       const [first, ...rest] = char.normalize(decomposed);

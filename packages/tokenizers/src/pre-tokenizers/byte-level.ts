@@ -12,9 +12,9 @@ export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s
 export function byteLevelSplit(addPrefixSpace: boolean, useRegex: boolean): PreTokenizer {
   const space = prepend(" ");
   const cut = split(regexPattern(GPT2_PATTERN, "ByteLevel"), "Isolated", false);
-  return (piece, out) => {
+  return (piece, emit) => {
     const next = addPrefixSpace && !piece.text.startsWith(" ") ? space(piece) : piece;
-    if (useRegex) cut(next, out);
-    else out.push(next);
+    if (useRegex) cut(next, emit);
+    else emit(next, 0, next.text.length);
   };
 }

@@ -20,7 +20,7 @@ export function classPattern(bits: number): Pattern {
 }
 
 /** Splits on whitespace, then puts each punctuation character on its own. */
-export const bertPreTokenizer: PreTokenizer = (piece, out) => {
+export const bertPreTokenizer: PreTokenizer = (piece, emit) => {
   const table = classTable();
   const { text } = piece;
   let from = 0;
@@ -33,13 +33,13 @@ export const bertPreTokenizer: PreTokenizer = (piece, out) => {
       kind = table[text.codePointAt(i)!]!;
     } else kind = table[c]!;
     if (kind & (SPACE | PUNCTUATION)) {
-      if (i > from) out.push(piece.slice(from, i));
-      if (kind & PUNCTUATION) out.push(piece.slice(i, i + size));
+      if (i > from) emit(piece, from, i);
+      if (kind & PUNCTUATION) emit(piece, i, i + size);
       from = i + size;
     }
     i += size;
   }
-  if (text.length > from) out.push(piece.slice(from, text.length));
+  if (text.length > from) emit(piece, from, text.length);
 };
 
 export const whitespaceSplit: PreTokenizer = split(classPattern(SPACE), "Removed", false);
@@ -53,7 +53,7 @@ export function digits(individual: boolean): PreTokenizer {
 }
 
 /** `\w+|[^\w\s]+`. */
-export const whitespace: PreTokenizer = (piece, out) => {
+export const whitespace: PreTokenizer = (piece, emit) => {
   const table = classTable();
   const { text } = piece;
   let from = 0;
@@ -63,25 +63,25 @@ export const whitespace: PreTokenizer = (piece, out) => {
     const bits = table[text.codePointAt(i)!]!;
     const next = bits & WORD ? WORD : bits & SPACE ? SPACE : 0;
     if (next !== kind) {
-      if (kind !== SPACE) out.push(piece.slice(from, i));
+      if (kind !== SPACE) emit(piece, from, i);
       from = i;
       kind = next;
     }
     i += size;
   }
-  if (kind !== SPACE) out.push(piece.slice(from, text.length));
+  if (kind !== SPACE) emit(piece, from, text.length);
 };
 
 /** Pieces of `length` characters, the last one shorter. */
 export function fixedLength(length: number): PreTokenizer {
-  return (piece, out) => {
+  return (piece, emit) => {
     const { text } = piece;
     let from = 0;
     let count = 0;
     for (let i = 0; i < text.length; ) {
       i += charLength(text, i);
       if (++count === length || i >= text.length) {
-        out.push(piece.slice(from, i));
+        emit(piece, from, i);
         from = i;
         count = 0;
       }

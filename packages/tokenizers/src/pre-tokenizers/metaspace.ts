@@ -9,12 +9,12 @@ export type PrependScheme = "always" | "first" | "never";
 export function metaspace(replacement: string, scheme: PrependScheme, splits: boolean): PreTokenizer {
   const prefix = prepend(replacement);
   const cut = split(literalPattern(replacement), "MergedWithNext", false);
-  return (piece, out) => {
+  return (piece, emit) => {
     const text = piece.text.includes(" ") ? piece.text.replaceAll(" ", replacement) : piece.text;
     let next = text === piece.text ? piece : piece.withText(text);
     const first = scheme === "always" || (scheme === "first" && piece.start(0) === 0);
     if (first && !text.startsWith(replacement)) next = prefix(next);
-    if (splits) cut(next, out);
-    else out.push(next);
+    if (splits) cut(next, emit);
+    else emit(next, 0, next.text.length);
   };
 }

@@ -1,18 +1,16 @@
 import type { AlignedText } from "../text/aligned-text.ts";
 
-/** Splits one piece of normalised text; pushes what it makes of it, empty pieces left out by the caller. */
-export type PreTokenizer = (piece: AlignedText, out: AlignedText[]) => void;
+/** Takes a stretch of a piece, which is not empty. */
+export type Emit = (piece: AlignedText, from: number, to: number) => void;
+
+/** Splits one piece of normalised text, which is not empty, and emits what it makes of it in order. */
+export type PreTokenizer = (piece: AlignedText, emit: Emit) => void;
 
 /** One pre-tokenizer after the other. */
 export function inSequence(steps: readonly PreTokenizer[]): PreTokenizer {
-  if (steps.length === 1) return steps[0]!;
-  return (piece, out) => {
-    let pieces = [piece];
-    for (const step of steps) {
-      const next: AlignedText[] = [];
-      for (const p of pieces) if (p.text) step(p, next);
-      pieces = next;
-    }
-    for (const p of pieces) out.push(p);
-  };
+  const [first, ...rest] = steps;
+  if (first === undefined) return (piece, emit) => emit(piece, 0, piece.text.length);
+  if (rest.length === 0) return first;
+  const next = inSequence(rest);
+  return (piece, emit) => first(piece, (part, from, to) => next(part.slice(from, to), emit));
 }

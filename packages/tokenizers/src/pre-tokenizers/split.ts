@@ -6,10 +6,11 @@ export type SplitBehavior = (typeof SPLIT_BEHAVIORS)[number];
 
 /** Splits at the matches of a pattern (or, inverted, at what lies between them). */
 export function split(pattern: Pattern, behavior: SplitBehavior, invert: boolean): PreTokenizer {
-  return (piece, out) => {
+  if (behavior === "Isolated" || behavior === "Removed") return apart(pattern, behavior === "Isolated", invert);
+  return (piece, emit) => {
     const { text } = piece;
     const push = (from: number, to: number) => {
-      if (to > from) out.push(piece.slice(from, to));
+      if (to > from) emit(piece, from, to);
     };
     // Spans arrive in order and cover the text; `match` says whether the span is a delimiter.
     const sink = SINKS[behavior](push);
@@ -24,14 +25,28 @@ export function split(pattern: Pattern, behavior: SplitBehavior, invert: boolean
   };
 }
 
+/** Matches and what lies between them, each on its own; without `both` the delimiters are left out. */
+function apart(pattern: Pattern, both: boolean, invert: boolean): PreTokenizer {
+  const matches = both || invert;
+  const gaps = both || !invert;
+  return (piece, emit) => {
+    let last = 0;
+    pattern.each(piece.text, (start, end) => {
+      if (gaps && start > last) emit(piece, last, start);
+      if (matches && end > start) emit(piece, start, end);
+      last = end;
+    });
+    if (gaps && piece.text.length > last) emit(piece, last, piece.text.length);
+  };
+}
+
 type Sink = (from: number, to: number, match: boolean | undefined) => void;
 
 /** `match` is undefined once, at the end. */
-const SINKS: Record<SplitBehavior, (push: (from: number, to: number) => void) => Sink> = {
-  Isolated: (push) => push,
-  Removed: (push) => (from, to, match) => {
-    if (match === false) push(from, to);
-  },
+const SINKS: Record<
+  Exclude<SplitBehavior, "Isolated" | "Removed">,
+  (push: (from: number, to: number) => void) => Sink
+> = {
   Contiguous: (push) => {
     let start = 0;
     let end = 0;

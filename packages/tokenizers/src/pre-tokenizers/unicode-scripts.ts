@@ -1,8 +1,8 @@
-import { type AlignedText, charLength } from "../text/aligned-text.ts";
+import { charLength } from "../text/aligned-text.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 
 /** Splits where the script changes; Hiragana, Katakana and the prolonged sound mark count as Han, a space as any. */
-export const unicodeScripts: PreTokenizer = (piece: AlignedText, out) => {
+export const unicodeScripts: PreTokenizer = (piece, emit) => {
   const { text } = piece;
   // What comes before the first character with a script is left out, as in the reference.
   let from = text.length;
@@ -12,14 +12,14 @@ export const unicodeScripts: PreTokenizer = (piece: AlignedText, out) => {
     const script = scriptOf(text.slice(i, i + size), last);
     if (script !== ANY_SCRIPT) {
       if (script !== last) {
-        if (last) out.push(piece.slice(from, i));
+        if (last) emit(piece, from, i);
         from = i;
       }
       last = script;
     }
     i += size;
   }
-  out.push(piece.slice(from, text.length));
+  if (from < text.length) emit(piece, from, text.length);
 };
 
 const ANY_SCRIPT = "*";

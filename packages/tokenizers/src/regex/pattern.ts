@@ -48,8 +48,19 @@ export function regexEngine(where: string): typeof import("./engine.ts") {
   });
 }
 
-function scanning(scanner: Scanner): Pattern {
-  return { each: (text, visit) => eachMatch(text, (at) => scanner(text, at), visit) };
+/** The matches of a scanner, which never matches nothing. */
+export function scanning(scanner: Scanner): Pattern {
+  return {
+    each(text, visit) {
+      for (let at = 0; at < text.length; ) {
+        const end = scanner(text, at);
+        if (end > at) {
+          visit(at, end);
+          at = end;
+        } else at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+      }
+    },
+  };
 }
 
 /** Tries each position; an empty match counts and moves on by one character. */

@@ -7,8 +7,8 @@ const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|
 const CLIP = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 const CLIP_SPECIALS = "<\\|startoftext\\|>|<\\|endoftext\\|>|";
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-const tail = (numbers: string) =>
-  `|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+const tail = (numbers: string, end = "") =>
+  `|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*${end}|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
 /**
  * Hand-written matchers of the patterns that published tokenizers use: exact, linear, and a few times faster than RegExp.
@@ -27,12 +27,13 @@ export function knownScanner(pattern: string): Scanner | undefined {
         return clip(text, at);
       };
     case CONTRACTIONS + tail("\\p{N}{1,3}"):
-      return modern(3);
+      return modern(3, false);
+    case CONTRACTIONS + tail("\\p{N}{1,3}", "|\\s+(?![\\s\\S])"):
+      return modern(3, true);
     case CONTRACTIONS + tail("\\p{N}"):
-      return modern(1);
+      return modern(1, false);
     case "\\s+":
       return (text, at) => {
-        classes ??= classTable();
         const end = run(text, at, SPACE);
         return end > at ? end : -1;
       };
@@ -41,22 +42,20 @@ export function knownScanner(pattern: string): Scanner | undefined {
   }
 }
 
-let classes: Uint8Array | undefined;
-
 function classAt(text: string, at: number): number {
   const c = text.charCodeAt(at);
-  if (c >= 0xd800 && c < 0xdc00) return classes![text.codePointAt(at)!]!;
-  return classes![c]!;
+  if (c >= 0xd800 && c < 0xdc00) return classTable()[text.codePointAt(at)!]!;
+  return classTable()[c]!;
 }
 
-function unitsAt(text: string, at: number): number {
+export function unitsAt(text: string, at: number): number {
   const c = text.charCodeAt(at);
   return c >= 0xd800 && c < 0xdc00 && at + 1 < text.length ? 2 : 1;
 }
 
 /** End of the run of characters whose class has one of `bits`. */
-function run(text: string, at: number, bits: number): number {
-  const table = classes!;
+export function run(text: string, at: number, bits: number): number {
+  const table = classTable();
   let i = at;
   while (i < text.length) {
     const c = text.charCodeAt(i);
@@ -72,8 +71,8 @@ function run(text: string, at: number, bits: number): number {
 }
 
 /** End of the run of characters whose class has none of `bits`. */
-function runWithout(text: string, at: number, bits: number): number {
-  const table = classes!;
+export function runWithout(text: string, at: number, bits: number): number {
+  const table = classTable();
   let i = at;
   while (i < text.length) {
     const c = text.charCodeAt(i);
@@ -109,7 +108,7 @@ function contraction(text: string, at: number): number {
 }
 
 /** The same in any case; U+017F folds to s. */
-function contractionAnyCase(text: string, at: number): number {
+export function contractionAnyCase(text: string, at: number): number {
   if (text.charCodeAt(at + 1) === 0x17f) return at + 2;
   const next = text.charCodeAt(at + 1) | 32;
   if (text.charCodeAt(at + 1) > 127) return -1;
@@ -121,13 +120,12 @@ function contractionAnyCase(text: string, at: number): number {
 }
 
 /** `\s+(?!\S)|\s+`: whitespace up to the end of the text, or all but its last character, or that one. */
-function whitespace(text: string, at: number): number {
+export function whitespace(text: string, at: number): number {
   const end = run(text, at, SPACE);
   return end < text.length && end > at + 1 ? end - 1 : end;
 }
 
 const gpt2: Scanner = (text, at) => {
-  classes ??= classTable();
   const c = text.charCodeAt(at);
   if (c === 39) {
     const end = contraction(text, at);
@@ -146,7 +144,6 @@ const gpt2: Scanner = (text, at) => {
 };
 
 const clip: Scanner = (text, at) => {
-  classes ??= classTable();
   if (text.charCodeAt(at) === 39) {
     const end = contraction(text, at);
     if (end > 0) return end;
@@ -158,10 +155,9 @@ const clip: Scanner = (text, at) => {
   return runWithout(text, at, ANY);
 };
 
-/** cl100k, Llama 3 (numbers of up to three digits) and Qwen (one digit). */
-function modern(digits: number): Scanner {
+/** Llama 3 (numbers of up to three digits), Qwen (one digit), and cl100k, which keeps the whitespace at the end whole. */
+function modern(digits: number, wholeEnd: boolean): Scanner {
   return (text, at) => {
-    classes ??= classTable();
     const c = text.charCodeAt(at);
     if (c === 39) {
       const end = contractionAnyCase(text, at);
@@ -184,6 +180,7 @@ function modern(digits: number): Scanner {
     }
     // \s*[\r\n]+ : as far as the last line break of this run of whitespace.
     const end = run(text, at, SPACE);
+    if (wholeEnd && end === text.length) return end;
     for (let i = end - 1; i >= at; i--) {
       const b = text.charCodeAt(i);
       if (b === 10 || b === 13) return i + 1;

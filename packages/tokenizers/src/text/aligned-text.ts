@@ -47,6 +47,10 @@ function isHigh(text: string, i: number): boolean {
   return (text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00;
 }
 
+const CHUNK = 1 << 14;
+/** Where short texts keep their alignment: typed arrays of their own would cost more than all else about a word. */
+const chunk = { starts: new Int32Array(0), ends: new Int32Array(0), used: 0 };
+
 /** Builds an {@link AlignedText} from another, piece by piece; arrays appear only where the alignment changes. */
 export class Rewriter {
   readonly #source: AlignedText;
@@ -54,6 +58,9 @@ export class Rewriter {
   #length = 0;
   #starts: Int32Array | undefined;
   #ends: Int32Array | undefined;
+  /** Where in the arrays this text begins, and how much room it has there. */
+  #base = 0;
+  #room = 0;
 
   constructor(source: AlignedText) {
     this.#source = source;
@@ -67,16 +74,9 @@ export class Rewriter {
 
   /** Appends `text`, whose unit `k` stands for unit `from + k` of the source. */
   map(text: string, from: number): void {
-    if (!this.#starts && from === this.#length) {
-      this.#text += text;
-      this.#length += text.length;
-      return;
-    }
-    this.#reserve(text.length);
-    const source = this.#source;
-    for (let k = 0; k < text.length; k++) {
-      this.#starts![this.#length + k] = source.start(from + k);
-      this.#ends![this.#length + k] = source.end(from + k);
+    if (this.#starts || from !== this.#length) {
+      this.#reserve(text.length);
+      this.#align(from, text.length);
     }
     this.#text += text;
     this.#length += text.length;
@@ -84,47 +84,81 @@ export class Rewriter {
 
   /** Appends `text`, all of it standing for the character at unit `old` of the source; -1 stands for nothing. */
   emit(text: string, old: number): void {
-    if (!this.#starts && old === this.#length && text.length === charLength(this.#source.text, old)) {
-      this.#text += text;
-      this.#length += text.length;
-      return;
+    if (this.#starts || old !== this.#length || text.length !== charLength(this.#source.text, old)) {
+      this.#reserve(text.length);
+      const start = old < 0 ? 0 : this.#source.start(old);
+      const end = old < 0 ? 0 : this.#source.end(old);
+      for (let k = 0, to = this.#base + this.#length; k < text.length; k++, to++) {
+        this.#starts![to] = start;
+        this.#ends![to] = end;
+      }
     }
-    this.#reserve(text.length);
-    const start = old < 0 ? 0 : this.#source.start(old);
-    const end = old < 0 ? 0 : this.#source.end(old);
-    this.#starts!.fill(start, this.#length, this.#length + text.length);
-    this.#ends!.fill(end, this.#length, this.#length + text.length);
     this.#text += text;
     this.#length += text.length;
   }
 
   finish(): AlignedText {
     if (!this.#starts) return new AlignedText(this.#text, this.#source.at, this.#source.starts, this.#source.ends);
-    return new AlignedText(
-      this.#text,
-      0,
-      this.#starts.subarray(0, this.#length),
-      this.#ends!.subarray(0, this.#length),
-    );
+    // What was not needed goes back, when nothing was taken since.
+    if (this.#starts === chunk.starts && this.#base + this.#room === chunk.used) chunk.used = this.#base + this.#length;
+    return new AlignedText(this.#text, this.#base, this.#starts, this.#ends);
+  }
+
+  /** Alignment of the next `count` units: those of the source from `from` on. */
+  #align(from: number, count: number): void {
+    const source = this.#source;
+    const starts = this.#starts!;
+    const ends = this.#ends!;
+    const at = source.at + from;
+    let to = this.#base + this.#length;
+    if (source.starts) {
+      for (let k = at; k < at + count; k++, to++) {
+        starts[to] = source.starts[k]!;
+        ends[to] = source.ends![k]!;
+      }
+      return;
+    }
+    for (let k = 0; k < count; k++, to++) {
+      const surrogate = (source.text.charCodeAt(from + k) & 0xf800) === 0xd800;
+      starts[to] = surrogate ? source.start(from + k) : at + k;
+      ends[to] = surrogate ? source.end(from + k) : at + k + 1;
+    }
   }
 
   #reserve(extra: number): void {
     const need = this.#length + extra;
-    if (this.#starts && need <= this.#starts.length) return;
-    const size = Math.max(need + 32, this.#starts ? this.#length * 2 : this.#source.text.length + 32);
-    const starts = new Int32Array(size);
-    const ends = new Int32Array(size);
-    if (this.#starts) {
-      starts.set(this.#starts);
-      ends.set(this.#ends!);
-    } else {
-      for (let i = 0; i < this.#length; i++) {
-        starts[i] = this.#source.start(i);
-        ends[i] = this.#source.end(i);
-      }
+    if (this.#starts && need <= this.#room) return;
+    const old = { starts: this.#starts, ends: this.#ends, base: this.#base };
+    const size = Math.max(need + 32, old.starts ? this.#length * 2 : this.#source.text.length + 32);
+    this.#take(size);
+    if (old.starts) {
+      this.#starts!.set(old.starts.subarray(old.base, old.base + this.#length), this.#base);
+      this.#ends!.set(old.ends!.subarray(old.base, old.base + this.#length), this.#base);
+      return;
     }
-    this.#starts = starts;
-    this.#ends = ends;
+    const length = this.#length;
+    this.#length = 0;
+    this.#align(0, length);
+    this.#length = length;
+  }
+
+  #take(size: number): void {
+    this.#room = size;
+    if (size > CHUNK / 8) {
+      this.#base = 0;
+      this.#starts = new Int32Array(size);
+      this.#ends = new Int32Array(size);
+      return;
+    }
+    if (chunk.starts.length === 0 || chunk.used + size > CHUNK) {
+      chunk.starts = new Int32Array(CHUNK);
+      chunk.ends = new Int32Array(CHUNK);
+      chunk.used = 0;
+    }
+    this.#base = chunk.used;
+    this.#starts = chunk.starts;
+    this.#ends = chunk.ends;
+    chunk.used += size;
   }
 }
 

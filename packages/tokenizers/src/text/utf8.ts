@@ -53,6 +53,8 @@ const LONE = /[\ud800-\udfff]/gu;
 
 /** Lone surrogates replaced by U+FFFD (offsets stay, both are one unit), and how many there were. */
 export function wellFormed(text: string): { text: string; replaced: number } {
+  // Younger than our oldest engines, and many times faster than the pattern.
+  if ((text as { isWellFormed?: () => boolean }).isWellFormed?.()) return { text, replaced: 0 };
   let replaced = 0;
   const out = text.replace(LONE, () => {
     replaced++;

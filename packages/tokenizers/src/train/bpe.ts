@@ -141,11 +141,13 @@ function countWords(texts: Iterable<string>, clip: boolean): Map<string, number>
   const normalize = clip ? readNormalizer(new Json(CLIP_NORMALIZER, "trainBpe")) : (piece: AlignedText) => piece;
   const { preTokenizer } = readPreTokenizer(new Json(clip ? CLIP_PRE_TOKENIZER : GPT2, "trainBpe"));
   const raw = new Map<string, number>();
-  const words: AlignedText[] = [];
+  const count = (piece: AlignedText, from: number, to: number) => {
+    const word = piece.text.slice(from, to);
+    raw.set(word, (raw.get(word) ?? 0) + 1);
+  };
   for (const text of texts) {
-    words.length = 0;
-    preTokenizer(normalize(new AlignedText(wellFormed(text).text, 0)), words);
-    for (const { text: word } of words) raw.set(word, (raw.get(word) ?? 0) + 1);
+    const piece = normalize(new AlignedText(wellFormed(text).text, 0));
+    if (piece.text) preTokenizer(piece, count);
   }
   return new Map([...raw].map(([word, count]) => [toByteChars(word), count]));
 }
