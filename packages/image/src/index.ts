@@ -26,6 +26,7 @@ export {
   type SampleContext,
   type Skipped,
 } from "./data/data-set.ts";
+export type { DataState } from "./data/data-state.ts";
 export {
   type ImageCaptionBatch,
   type ImageCaptionData,

@@ -4,6 +4,8 @@
  * without 'wasm-unsafe-eval').
  */
 
+import { advance, type Code, constant, get, instantiate, load, repeat, set, simd } from "./wasm-code.ts";
+
 /** Both passes take their arguments in memory addresses and byte counts. */
 type Pass = (
   source: number,
@@ -27,12 +29,7 @@ let instance: ResampleModule | null | undefined;
 /** The module, or null where it cannot run. */
 export function resampleModule(): ResampleModule | null {
   if (instance === undefined) {
-    try {
-      const module = new WebAssembly.Module(moduleBytes() as Uint8Array<ArrayBuffer>);
-      instance = new WebAssembly.Instance(module).exports as unknown as ResampleModule;
-    } catch {
-      instance = null;
-    }
+    instance = instantiate<ResampleModule>({ parameters: 11, integers: 8, vectors: 4 }, { horizontal, vertical });
   }
   return instance;
 }
@@ -44,26 +41,6 @@ const [SOURCE, TARGET, LINES, STRIDE, LENGTH, STEP, WEIGHTS, STARTS, ENDS, WEIGH
 const [OUTER, INNER, FROM, WEIGHT, END, START_AT, END_AT, WEIGHT_AT] = [11, 12, 13, 14, 15, 16, 17, 18] as const;
 const [HALF, SUM, SUM2, LOADED] = [19, 20, 21, 22] as const;
 
-type Code = readonly number[];
-
-const get = (i: number): Code => [0x20, i];
-const set = (i: number): Code => [0x21, i];
-const constant = (value: number): Code => [0x41, ...signed(value)];
-const load = (offset = 0): Code => [0x28, 2, offset];
-const advance = (local: number, by: Code): Code => [...get(local), ...by, 0x6a, ...set(local)];
-/** Repeats the body while `local` is below `limit`, at least once. */
-const repeat = (local: number, limit: Code, ...body: Code[]): Code => [
-  0x03,
-  0x40,
-  ...body.flat(),
-  ...get(local),
-  ...limit,
-  0x49,
-  0x0d,
-  0,
-  0x0b,
-];
-const simd = (opcode: number, ...rest: number[]): Code => [0xfd, ...unsigned(opcode), ...rest];
 const multiplyAdd = (sum: number, value: Code, weight: Code): Code => [
   ...get(sum),
   ...value,
@@ -160,30 +137,3 @@ const vertical: Code = [
   ),
   0x0b,
 ];
-
-function moduleBytes(): Uint8Array {
-  const i32 = 0x7f;
-  const v128 = 0x7b;
-  const body = (code: Code): Code => sized([2, 8, i32, 4, v128, ...code]);
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, [1, 0x60, 11, ...Array<number>(11).fill(i32), 0]),
-    ...section(3, [2, 0, 0]),
-    ...section(5, [1, 0, 1]),
-    ...section(7, [3, ...name("memory"), 2, 0, ...name("horizontal"), 0, 0, ...name("vertical"), 0, 1]),
-    ...section(10, [2, ...body(horizontal), ...body(vertical)]),
-  ]);
-}
-
-const section = (id: number, content: Code): Code => [id, ...sized(content)];
-const sized = (content: Code): Code => [...unsigned(content.length), ...content];
-const name = (text: string): Code => sized([...text].map((c) => c.charCodeAt(0)));
-
-/** LEB128. */
-function unsigned(value: number): number[] {
-  return value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >>> 7)];
-}
-
-function signed(value: number): number[] {
-  return value < 64 ? [value] : [(value & 127) | 128, ...signed(value >> 7)];
-}

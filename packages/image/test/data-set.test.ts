@@ -40,7 +40,7 @@ describe("order", () => {
   });
 
   it("is kept when samples take different times", async () => {
-    const data = numbers(20, { batch: 4, workers: 5 }, async (item) => {
+    const data = numbers(20, { batch: 4, concurrency: 5 }, async (item) => {
       await sleep((item * 7) % 11);
       return item;
     });
@@ -76,7 +76,7 @@ describe("order", () => {
     };
     const plain = await keys({ key: 3 });
     expect(new Set(plain.values()).size).toBe(4);
-    expect(await keys({ key: 3, shuffle: 8, batch: 3, workers: 1 })).toEqual(plain);
+    expect(await keys({ key: 3, shuffle: 8, batch: 3, concurrency: 1 })).toEqual(plain);
     expect(await keys({ key: 4 })).not.toEqual(plain);
   });
 });
@@ -145,11 +145,11 @@ describe("position", () => {
 });
 
 describe("work", () => {
-  it("runs on as many samples as there are workers, and no more batches ahead than asked", async () => {
+  it("runs on as many samples as may be at a time, and no more batches ahead than asked", async () => {
     let active = 0;
     let most = 0;
     let started = 0;
-    const data = numbers(60, { batch: 2, workers: 3, prefetch: 1 }, async (item) => {
+    const data = numbers(60, { batch: 2, concurrency: 3, prefetch: 1 }, async (item) => {
       started++;
       most = Math.max(most, ++active);
       await sleep(1);
@@ -166,7 +166,7 @@ describe("work", () => {
 
   it("stops reading when the loop breaks", async () => {
     let started = 0;
-    const data = numbers(1000, { batch: 1, workers: 2, prefetch: 3 }, (item) => {
+    const data = numbers(1000, { batch: 1, concurrency: 2, prefetch: 3 }, (item) => {
       started++;
       return item;
     });
@@ -253,7 +253,7 @@ describe("broken samples", () => {
   });
 
   it("impossible options are refused at once", async () => {
-    for (const options of [{ batch: 0 }, { batch: 1.5 }, { workers: 0 }, { prefetch: -1 }, { epochs: 0 }]) {
+    for (const options of [{ batch: 0 }, { batch: 1.5 }, { concurrency: 0 }, { prefetch: -1 }, { epochs: 0 }]) {
       const error = await caught(() => numbers(3, options));
       expect([error.name, error.code]).toEqual(["ArgumentError", "DATA_OPTION"]);
     }

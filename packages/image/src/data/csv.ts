@@ -1,4 +1,4 @@
-import { dataError } from "./data-set.ts";
+import { dataError } from "./data-error.ts";
 
 /** A row of a table by column, and the line it starts on. */
 export type Row = { line: number; values: Record<string, unknown> };

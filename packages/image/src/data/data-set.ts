@@ -1,18 +1,8 @@
-import { isVlmError, VlmError } from "@vlm/core";
+import { isVlmError, type VlmError } from "@vlm/core";
 import { foldKey, keyWords, permutation, type RandomKey } from "../random.ts";
-
-/** Where a data set stands, as plain JSON: saved in a checkpoint, it continues with the sample that comes next. */
-export type DataState = {
-  version: 1;
-  /** Passes completed. */
-  epoch: number;
-  /** Samples of this pass that were handed out or skipped. */
-  position: number;
-  /** Words of the shuffle key, null when the order is the source's. */
-  shuffle: [number, number] | null;
-  /** Number of samples, 0 before the source was listed. */
-  size: number;
-};
+import { dataError } from "./data-error.ts";
+import { checkState, type DataState, sizeChanged } from "./data-state.ts";
+import { readAhead } from "./read-ahead.ts";
 
 /** What `load` is told about the sample it is to make. */
 export type SampleContext = {
@@ -36,8 +26,11 @@ export type DataOptions = {
   dropLast?: boolean;
   /** How many passes one `for await` makes; default 1. `Infinity` never ends. */
   epochs?: number;
-  /** Samples that are loaded at the same time; default 4. */
-  workers?: number;
+  /**
+   * Samples that are loaded at the same time; default 4. Files are read and decoded in the platform's own threads
+   * meanwhile; what is left to this thread is a few milliseconds a picture.
+   */
+  concurrency?: number;
   /** Batches that are made ahead of the one in use; default 2. No more are: a slow consumer holds the readers back. */
   prefetch?: number;
   /** A sample that cannot be read: throw (default), or leave it out and count it in `skipped`. */
@@ -65,8 +58,6 @@ export type DataSetParts<Item, Sample, Batch> = {
   name?: (item: Item) => string;
 };
 
-type Loaded<Sample> = { ok: true; sample: Sample } | { ok: false; error: unknown };
-
 /**
  * Batches as an async iterable with a position: `for await` goes on where the last one, or `restore`, left off, to the
  * end of the epoch. Order, contents and random changes depend on the keys alone.
@@ -82,10 +73,10 @@ export class DataSet<Item, Sample, Batch> implements AsyncIterable<Batch> {
   #skipped: Skipped = { count: 0, byCode: {}, first: [] };
 
   constructor(parts: DataSetParts<Item, Sample, Batch>, options: DataOptions = {}) {
-    const defaults = { batch: 1, dropLast: false, epochs: 1, workers: 4, prefetch: 2, onError: "throw" as const };
+    const defaults = { batch: 1, dropLast: false, epochs: 1, concurrency: 4, prefetch: 2, onError: "throw" as const };
     this.#options = { ...defaults, ...options };
     this.#parts = parts;
-    for (const name of ["batch", "workers", "epochs", "prefetch"] as const) {
+    for (const name of ["batch", "concurrency", "epochs", "prefetch"] as const) {
       const value = this.#options[name];
       const whole = Number.isInteger(value) || (name === "epochs" && value === Infinity);
       if (!whole || value < (name === "prefetch" ? 0 : 1)) {
@@ -156,9 +147,17 @@ export class DataSet<Item, Sample, Batch> implements AsyncIterable<Batch> {
   }
 
   async *#epochBatches(items: readonly Item[]): AsyncGenerator<Batch, number, undefined> {
-    const { batch, dropLast, prefetch, shuffle, signal } = this.#options;
+    const { batch, concurrency, dropLast, prefetch, shuffle, signal } = this.#options;
     const order = shuffle === undefined ? undefined : permutation(foldKey(shuffle, this.#epoch), items.length);
-    const ahead = this.#reader(items, order, (prefetch + 1) * batch);
+    const epoch = this.#epoch;
+    const epochKey = foldKey(this.#options.key ?? shuffle ?? 0, epoch);
+    const ahead = readAhead(
+      (number) => {
+        const index = order?.[number] ?? number;
+        return this.#parts.load(items[index]!, { index, epoch, key: foldKey(epochKey, index), signal });
+      },
+      { from: this.#position, end: items.length, concurrency, window: (prefetch + 1) * batch },
+    );
     let samples: Sample[] = [];
     const start = this.#position;
     let batches = 0;
@@ -184,53 +183,6 @@ export class DataSet<Item, Sample, Batch> implements AsyncIterable<Batch> {
     }
     if (batches === 0 && start === 0) throw this.#nothingLeft(items.length);
     return batches;
-  }
-
-  /** Loads samples in order, `workers` at a time, at most `window` of them not yet taken. */
-  #reader(
-    items: readonly Item[],
-    order: Uint32Array | undefined,
-    window: number,
-  ): { next: () => Promise<Loaded<Sample>>; stop: () => void } {
-    const { workers, signal } = this.#options;
-    const key = this.#options.key ?? this.#options.shuffle ?? 0;
-    const epochKey = foldKey(key, this.#epoch);
-    const epoch = this.#epoch;
-    const ready: Promise<Loaded<Sample>>[] = [];
-    let at = this.#position;
-    let active = 0;
-    let stopped = false;
-    const load = async (index: number): Promise<Loaded<Sample>> => {
-      // `load` may fail before it first waits; nothing of it may run inside the loop that starts it.
-      await undefined;
-      try {
-        const context = { index, epoch, key: foldKey(epochKey, index), signal };
-        return { ok: true, sample: await this.#parts.load(items[index]!, context) };
-      } catch (error) {
-        return { ok: false, error };
-      } finally {
-        active--;
-        fill();
-      }
-    };
-    const fill = (): void => {
-      while (!stopped && active < workers && ready.length < window && at < items.length) {
-        active++;
-        ready.push(load(order?.[at] ?? at));
-        at++;
-      }
-    };
-    return {
-      next: () => {
-        fill();
-        const first = ready.shift()!;
-        fill();
-        return first;
-      },
-      stop: () => {
-        stopped = true;
-      },
-    };
   }
 
   #list(): Promise<readonly Item[]> {
@@ -290,39 +242,6 @@ export class DataSet<Item, Sample, Batch> implements AsyncIterable<Batch> {
   }
 }
 
-function checkState(state: DataState, own: DataState): void {
-  const at = [state?.epoch, state?.position, state?.size];
-  if (state?.version !== 1 || !at.every((n) => Number.isSafeInteger(n) && n >= 0)) {
-    throw dataError(
-      "CheckpointError",
-      "DATA_STATE",
-      "this is no saved position of a data set",
-      "data.restore",
-      "pass what data.state() returned",
-    );
-  }
-  if (own.size !== 0 && state.size !== 0 && own.size !== state.size) throw sizeChanged(state.size, own.size);
-  if (String(state.shuffle) !== String(own.shuffle)) {
-    throw dataError(
-      "CheckpointError",
-      "DATA_STATE_ORDER",
-      "the position was saved with another shuffle key",
-      "data.restore",
-      "use the same shuffle option as in the run that is to continue",
-    );
-  }
-}
-
-function sizeChanged(saved: number, found: number): VlmError {
-  return dataError(
-    "CheckpointError",
-    "DATA_STATE_SIZE",
-    `the position was saved with ${saved} samples, now there are ${found}`,
-    "data.restore",
-    "the data have changed: start anew, or bring them back",
-  );
-}
-
 /** Waits for a result or for the signal, whichever comes first. */
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
@@ -337,15 +256,4 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined
   } finally {
     signal.removeEventListener("abort", cancel!);
   }
-}
-
-/** An error of data: a broken file of captions, a missing one, a name that is not unique. */
-export function dataError(
-  name: "DataError" | "ArgumentError" | "CheckpointError" | "ConcurrencyError" | "UnsafePathError",
-  code: string,
-  what: string,
-  where: string,
-  hint: string,
-): VlmError {
-  return new VlmError(name, code, { what, where, hint });
 }

@@ -6,7 +6,8 @@ import { checkSameShape, readForModel } from "../preprocess.ts";
 import { preprocessPixels } from "../preprocess-pixels.ts";
 import { clipPreprocessor, type Preprocessor } from "../preprocessor.ts";
 import type { ImageSource, ReadOptions } from "../read-image.ts";
-import { type DataOptions, DataSet, dataError } from "./data-set.ts";
+import { dataError } from "./data-error.ts";
+import { type DataOptions, DataSet } from "./data-set.ts";
 import { type Columns, checkCaption, type ImageCaption, listFolder, readPairs, type Skip } from "./pair-sources.ts";
 
 /** A batch of pictures and their words. */

@@ -1,5 +1,5 @@
 import type { Row } from "./csv.ts";
-import { dataError } from "./data-set.ts";
+import { dataError } from "./data-error.ts";
 
 /**
  * Parses text with one JSON object a line; empty lines are skipped.

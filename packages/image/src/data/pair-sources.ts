@@ -3,7 +3,7 @@ import { builtin } from "../platform.ts";
 import type { ImageSource } from "../read-image.ts";
 import { type ByteOptions, readBytes, sourceName } from "../source-bytes.ts";
 import { parseCsv, type Row } from "./csv.ts";
-import { dataError } from "./data-set.ts";
+import { dataError } from "./data-error.ts";
 import { parseJsonLines } from "./json-lines.ts";
 
 /** A picture and its words. `id` is unique in its data set. */

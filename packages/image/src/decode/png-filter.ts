@@ -1,4 +1,5 @@
 import { decodeError } from "./errors.ts";
+import { unfilterFast } from "./png-filter-wasm.ts";
 
 /** One of the seven sub-pictures of an interlaced PNG. */
 export type Adam7Pass = { width: number; height: number; left: number; top: number; stepX: number; stepY: number };
@@ -35,6 +36,28 @@ export function unfilter(
   where: string,
 ): Uint8Array {
   const out = new Uint8Array(height * line);
+  for (let y = 0; y < height; y++) {
+    const kind = raw[from + y * (line + 1)]!;
+    if (kind <= 4) continue;
+    throw decodeError("IM_CORRUPT", {
+      what: `the PNG is damaged: row ${y} has filter ${kind}, there are 0 to 4`,
+      where,
+      hint: "download or copy the file again",
+    });
+  }
+  if (!unfilterFast(raw, from, height, line, pixelBytes, out)) unfilterRows(raw, from, height, line, pixelBytes, out);
+  return out;
+}
+
+/** The same in JavaScript. */
+export function unfilterRows(
+  raw: Uint8Array,
+  from: number,
+  height: number,
+  line: number,
+  pixelBytes: number,
+  out: Uint8Array,
+): void {
   // Above the first row and left of the first pixel all bytes count as 0.
   let above: Uint8Array = new Uint8Array(line);
   for (let y = 0; y < height; y++) {
@@ -42,17 +65,9 @@ export function unfilter(
     const kind = raw[source]!;
     const row = raw.subarray(source + 1, source + 1 + line);
     const to = out.subarray(y * line, (y + 1) * line);
-    if (kind > 4) {
-      throw decodeError("IM_CORRUPT", {
-        what: `the PNG is damaged: row ${y} has filter ${kind}, there are 0 to 4`,
-        where,
-        hint: "download or copy the file again",
-      });
-    }
     FILTERS[kind]!(row, above, to, Math.min(pixelBytes, line));
     above = to;
   }
-  return out;
 }
 
 type RowFilter = (row: Uint8Array, above: Uint8Array, to: Uint8Array, step: number) => void;
