@@ -23,7 +23,7 @@ export const image: Suite = {
       "image",
       'export { clipPreprocessor, preprocess } from "@vlm/image";',
     );
-    const processor = new CLIPImageProcessor({
+    const peerConfig = {
       do_resize: true,
       size: { shortest_edge: 224 },
       resample: 3,
@@ -34,7 +34,8 @@ export const image: Suite = {
       do_normalize: true,
       image_mean: [...config.normalize.mean],
       image_std: [...config.normalize.std],
-    });
+    };
+    const processor = new CLIPImageProcessor(peerConfig);
     const rows: (string | number | null)[][] = [];
     for (const { name, bytes } of await photographs()) {
       if (!name.includes(filter)) continue;

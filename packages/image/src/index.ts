@@ -22,7 +22,6 @@ export {
   type DataOptions,
   DataSet,
   type DataSetParts,
-  type DataState,
   type SampleContext,
   type Skipped,
 } from "./data/data-set.ts";

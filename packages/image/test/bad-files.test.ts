@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { isVlmError } from "@vlm/core";
 import { describe, expect, it } from "vitest";
@@ -38,6 +41,35 @@ describe("what is no picture", () => {
   for (const [name, bytes, code, message] of cases) {
     it(name, () => expectError(bytes, "ImageDecodeError", code, message));
   }
+
+  it("names the file, whatever is wrong with it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "image-"));
+    const jpeg = fixture("jpeg");
+    const wrongSum = fixture("png-rgb").slice();
+    wrongSum[Buffer.from(wrongSum).indexOf("IDAT") + 10]! ^= 1;
+    const files: [string, Uint8Array, string, string][] = [
+      ["empty.png", new Uint8Array(0), "ImageDecodeError", "IM_FORMAT"],
+      ["page.jpg", text("<html>404"), "ImageDecodeError", "IM_FORMAT"],
+      ["flat.png", png(0, 5), "ImageDecodeError", "IM_DIMENSION"],
+      ["bomb.png", png(50_000, 50_000, { bits: 1, color: 0 }), "ImageLimitError", "IM_PIXELS"],
+      ["cut.jpg", jpeg.subarray(0, jpeg.length - 40), "ImageDecodeError", "IM_TRUNCATED"],
+      ["cut.png", fixture("png-rgb").subarray(0, 120), "ImageDecodeError", "IM_TRUNCATED"],
+      ["sum.png", wrongSum, "ImageDecodeError", "IM_CORRUPT"],
+      ["drawing.svg", text('<svg xmlns="http://www.w3.org/2000/svg"/>'), "ImageDecodeError", "IM_UNSUPPORTED"],
+      ["photo.heic", text("\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "ImageDecodeError", "IM_UNSUPPORTED"],
+    ];
+    try {
+      for (const [name, bytes, type, code] of files) {
+        const path = join(folder, name);
+        writeFileSync(path, bytes);
+        const error = await caught(() => readImage(path));
+        expect([name, error.name, error.code]).toEqual([name, type, code]);
+        expect(error.message).toContain(name);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   it("a signature alone is a truncated file, for every format", async () => {
     for (const name of ["png-rgb", "jpeg", "gif", "webp", "avif", "bmp-RGB"]) {

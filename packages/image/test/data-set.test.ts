@@ -1,6 +1,7 @@
 import { VlmError } from "@vlm/core";
 import { describe, expect, it } from "vitest";
-import { type DataOptions, DataSet, type DataState } from "../src/data/data-set.ts";
+import { type DataOptions, DataSet } from "../src/data/data-set.ts";
+import type { DataState } from "../src/data/data-state.ts";
 import { caught } from "./files.ts";
 
 const bad = (n: number): VlmError => new VlmError("ImageDecodeError", "IM_CORRUPT", { what: `item ${n} is broken` });

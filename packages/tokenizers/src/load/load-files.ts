@@ -1,11 +1,11 @@
 import { formatError, TokenizerError } from "../errors.ts";
 import type { TokenizerParts } from "../parts.ts";
-import { loadRegexEngine } from "../regex/pattern.ts";
 import { decodeUtf8Strict } from "../text/utf8.ts";
 import { recordFiles, type TokenizerFiles, urlFiles } from "./files.ts";
 import { Json } from "./json.ts";
 import { type LoadOptions, overrides, readJsonParts, type TokenizerSource } from "./load.ts";
 import { parseJson } from "./parse-json.ts";
+import { loadRare } from "./rare.ts";
 
 const SENTENCEPIECE = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 const OPENCLIP = ["bpe_simple_vocab_16e6.txt", "bpe_simple_vocab_16e6.txt.gz"];
@@ -82,7 +82,7 @@ export async function loadFiles(source: TokenizerSource, options: LoadOptions): 
     const text = await readText(name);
     if (text !== undefined) {
       const { tiktokenParts } = await import("./tiktoken.ts");
-      await loadRegexEngine();
+      await loadRare("regex");
       return tiktokenParts(text, name, options.tiktoken ?? {});
     }
   }

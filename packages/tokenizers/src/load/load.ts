@@ -1,7 +1,7 @@
 import type { TokenizerParts } from "../parts.ts";
-import { loadRegexEngine, needsRegexEngine } from "../regex/pattern.ts";
 import type { TokenizerFiles, UrlOptions } from "./files.ts";
 import { Json } from "./json.ts";
+import { loadRareFor } from "./rare.ts";
 import type { TiktokenOptions } from "./tiktoken.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
 
@@ -33,20 +33,10 @@ function isParsed(source: TokenizerSource): boolean {
   return !(named && Object.values(source).every(isFile));
 }
 
-/** Reads a tokenizer.json; patterns that no scanner knows call for the regex engine first. */
+/** Reads a tokenizer.json; what few need is loaded first. */
 export async function readJsonParts(json: Json, configs: readonly Json[]): Promise<TokenizerParts> {
-  const parts = ["normalizer", "pre_tokenizer", "decoder"].map((key) => json.get(key).value);
-  if (needsEngine(parts)) await loadRegexEngine();
+  for (const key of ["normalizer", "pre_tokenizer", "decoder"]) await loadRareFor(json.get(key).value);
   return readTokenizerJson(json, configs);
-}
-
-/** Whether a component, however deep, has a pattern that no scanner knows. */
-function needsEngine(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).some(([key, member]) => {
-    if (typeof member !== "string") return needsEngine(member);
-    return (key === "Regex" && needsRegexEngine(member)) || member === "UnicodeScripts";
-  });
 }
 
 /** Fields that the caller gives in place of tokenizer_config.json's. */

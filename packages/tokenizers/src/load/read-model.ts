@@ -113,10 +113,11 @@ function readBpe(json: Json, warnings: string[]): Model {
   });
 }
 
-function readMerges(json: Json, vocab: ReadonlyMap<string, number>, prefix: string): [string, string][] {
+function readMerges(json: Json, vocab: ReadonlyMap<string, number>, prefix: string): Int32Array {
   const list = json.list();
   const legacy = typeof list[0] === "string";
-  const merges: [string, string][] = [];
+  const merges = new Int32Array(list.length * 3);
+  let count = 0;
   for (let i = 0; i < list.length; i++) {
     const entry = list[i];
     if (legacy && typeof entry === "string" && entry.startsWith("#version")) continue;
@@ -127,9 +128,11 @@ function readMerges(json: Json, vocab: ReadonlyMap<string, number>, prefix: stri
         `merge ${i} is not of the same kind as the first one: either all are "a b" or all are ["a", "b"]`,
       );
     }
-    merges.push(checkMerge(parts as string[], i, json.path, vocab, prefix));
+    const [a, b] = checkMerge(parts as string[], i, json.path, vocab, prefix);
+    merges.set([vocab.get(a)!, vocab.get(b)!, vocab.get(a + b.slice(prefix.length))!], count);
+    count += 3;
   }
-  return merges;
+  return merges.subarray(0, count);
 }
 
 /** A merge has two parts, both are tokens, and so is what they make together. */

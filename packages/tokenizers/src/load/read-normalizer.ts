@@ -1,11 +1,11 @@
 import { byteLevel } from "../normalizers/byte-level.ts";
 import { bertNormalizer, lowercase, nmt, prepend, sequence, strip, stripAccents } from "../normalizers/characters.ts";
 import type { Normalizer } from "../normalizers/normalizer.ts";
-import { Charsmap, precompiled } from "../normalizers/precompiled.ts";
 import { unicodeForm } from "../normalizers/unicode-forms.ts";
 import { literalPattern, type Pattern, regexPattern } from "../regex/pattern.ts";
 import { Rewriter } from "../text/aligned-text.ts";
 import type { Json } from "./json.ts";
+import { rare } from "./rare.ts";
 
 type Reader = (json: Json) => Normalizer;
 
@@ -25,7 +25,10 @@ const READERS: Record<string, Reader> = {
     return prefix ? prepend(prefix) : (piece) => piece;
   },
   Replace: (json) => replace(readPattern(json.get("pattern")), json.get("content").string()),
-  Precompiled: (json) => precompiled(new Charsmap(base64(json.get("precompiled_charsmap")), json)),
+  Precompiled: (json) => {
+    const { Charsmap, precompiled } = rare("charsmap", json.path);
+    return precompiled(new Charsmap(base64(json.get("precompiled_charsmap")), json));
+  },
   BertNormalizer: (json) => {
     const lower = json.get("lowercase").boolean(true);
     return bertNormalizer({

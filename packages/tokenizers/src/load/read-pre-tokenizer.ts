@@ -11,8 +11,9 @@ import {
 import { metaspace } from "../pre-tokenizers/metaspace.ts";
 import { inSequence, type PreTokenizer } from "../pre-tokenizers/pre-tokenizer.ts";
 import { SPLIT_BEHAVIORS, split } from "../pre-tokenizers/split.ts";
-import { literalPattern, regexEngine } from "../regex/pattern.ts";
+import { literalPattern } from "../regex/pattern.ts";
 import type { Json } from "./json.ts";
+import { rare } from "./rare.ts";
 import { dispatch, readPattern } from "./read-normalizer.ts";
 
 /** `bytes`: the pieces still have to be written in GPT-2's alphabet. */
@@ -46,7 +47,7 @@ const READERS: Record<string, (json: Json) => Step[]> = {
   Punctuation: (json) => [plain(punctuation(json.get("behavior").choice(SPLIT_BEHAVIORS, "Isolated")))],
   Digits: (json) => [plain(digits(json.get("individual_digits").boolean(false)))],
   CharDelimiterSplit: (json) => [plain(split(literalPattern(json.get("delimiter").character()), "Removed", false))],
-  UnicodeScripts: (json) => [plain(regexEngine(json.path).unicodeScripts)],
+  UnicodeScripts: (json) => [plain(rare("scripts", json.path).unicodeScripts)],
   FixedLength: (json) => {
     const length = json.get("length").count(5);
     if (length === 0) throw json.get("length").fail("TK_PARAM", "FixedLength: the length must be at least 1, got 0");

@@ -68,17 +68,18 @@ export function tiktokenParts(text: string, where: string, options: TiktokenOpti
     owner.set(rank, token);
   }
   if (vocab.size === 0) throw formatError("TK_EMPTY_VOCAB", where, "no tokens");
-  const merges: [string, string][] = [];
+  const merges: number[] = [];
   const ranks: number[] = [];
   for (const [token, rank] of [...vocab].sort((a, b) => a[1] - b[1])) {
     for (let cut = 1; cut < token.length; cut++) {
-      const [left, right] = [token.slice(0, cut), token.slice(cut)];
-      if (!vocab.has(left) || !vocab.has(right)) continue;
-      merges.push([left, right]);
+      const left = vocab.get(token.slice(0, cut));
+      const right = left === undefined ? undefined : vocab.get(token.slice(cut));
+      if (left === undefined || right === undefined) continue;
+      merges.push(left, right, rank);
       ranks.push(rank);
     }
   }
-  const model = new Bpe({ vocab, merges, ranks: Int32Array.from(ranks), ignoreMerges: true });
+  const model = new Bpe({ vocab, merges: Int32Array.from(merges), ranks: Int32Array.from(ranks), ignoreMerges: true });
   let next = 0;
   for (const rank of owner.keys()) if (rank >= next) next = rank + 1;
   const specials = options.specials ?? encoding?.specials ?? {};

@@ -6,8 +6,8 @@ import type { Model, WordTokens } from "./model.ts";
 
 export type BpeOptions = {
   vocab: ReadonlyMap<string, number>;
-  /** Pairs in order of rank; both parts and their concatenation are in the vocabulary. */
-  merges: readonly (readonly [string, string])[];
+  /** Ids of both parts and of what they make together, three numbers a merge, in order of rank. */
+  merges: Int32Array;
   /** Ranks of the merges where several share one; otherwise their places in the list. */
   ranks?: Int32Array | undefined;
   unknown?: string | undefined;
@@ -40,13 +40,11 @@ export class Bpe implements Model {
 
   constructor(options: BpeOptions) {
     this.#options = options;
-    const { vocab, merges } = options;
+    const { vocab, merges, ranks } = options;
     this.vocab = vocab;
-    const cut = options.prefix?.length ?? 0;
-    this.#merges = new MergeTable(merges.length);
-    for (let rank = 0; rank < merges.length; rank++) {
-      const [a, b] = merges[rank]!;
-      this.#merges.set(vocab.get(a)!, vocab.get(b)!, options.ranks?.[rank] ?? rank, vocab.get(a + b.slice(cut))!);
+    this.#merges = new MergeTable(merges.length / 3);
+    for (let at = 0, rank = 0; at < merges.length; at += 3, rank++) {
+      this.#merges.set(merges[at]!, merges[at + 1]!, ranks?.[rank] ?? rank, merges[at + 2]!);
     }
     this.#unknown = options.unknown === undefined ? -1 : vocab.get(options.unknown)!;
     for (let b = 0; b < 256; b++) {
@@ -191,6 +189,8 @@ export class Bpe implements Model {
 
   toJSON(): Record<string, unknown> {
     const o = this.#options;
+    const names = new Map(Array.from(this.vocab, ([token, id]) => [id, token]));
+    const pair = (_: unknown, i: number) => [names.get(o.merges[3 * i]!)!, names.get(o.merges[3 * i + 1]!)!];
     return {
       type: "BPE",
       dropout: o.dropout ?? null,
@@ -201,7 +201,7 @@ export class Bpe implements Model {
       byte_fallback: o.byteFallback ?? false,
       ignore_merges: o.ignoreMerges ?? false,
       vocab: vocabJson(this.vocab),
-      merges: o.merges.map(([a, b]) => [a, b]),
+      merges: Array.from({ length: o.merges.length / 3 }, pair),
     };
   }
 }

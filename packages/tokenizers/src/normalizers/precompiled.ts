@@ -125,7 +125,7 @@ export function precompiled(map: Charsmap): Normalizer {
  * combine, without marks, conjoining Hangul, and emoji.
  */
 function standsAlone(code: number): boolean {
-  if (code < 0x300) return code >= 0x20 ? code < 0x7f || (code >= 0xa0 && code !== 0xad) : code === 10;
+  if (code < 0x300) return code >= 0x20 ? code < 0x7f || (code >= 0xa0 && code !== 0xad) : code === 9 || code === 10;
   if (code < 0x530) return code >= 0x370 && (code < 0x483 || code >= 0x48a);
   if (code < 0x3000) return (code >= 0x1e00 && code < 0x2000) || (code >= 0x2010 && code < 0x2028);
   if (code < 0x3400) return code < 0x302a || (code >= 0x3041 && code < 0x3097) || (code >= 0x30a0 && code < 0x3100);

@@ -98,5 +98,3 @@ function choices(node: RegexNode): number {
     }
   }
 }
-
-export { unicodeScripts } from "../pre-tokenizers/unicode-scripts.ts";

@@ -1,5 +1,5 @@
 import { formatError, quote } from "../errors.ts";
-import { forEachRange } from "../unicode/classes.ts";
+import { complement, hex, ownClass, POSIX } from "./class-bodies.ts";
 
 /** A character class as the body of a JavaScript class (between the brackets), possibly negated. */
 export type SetNode = { kind: "set"; body: string; negated: boolean; ignoreCase: boolean };
@@ -10,70 +10,6 @@ export type RegexNode =
   | { kind: "repeat"; item: RegexNode; min: number; max: number; mode: "greedy" | "lazy" | "possessive" }
   | { kind: "atomic"; item: RegexNode }
   | { kind: "look"; item: RegexNode; behind: boolean; negated: boolean };
-
-const POSIX: Record<string, string> = {
-  alpha: "\\p{Alphabetic}",
-  digit: "\\p{Nd}",
-  alnum: "\\p{Alphabetic}\\p{M}\\p{Nd}",
-  upper: "\\p{Uppercase}",
-  lower: "\\p{Lowercase}",
-  punct: "\\p{P}$+<=>^`|~",
-  cntrl: "\\p{Cc}",
-  ascii: "\\x00-\\x7f",
-  xdigit: "0-9A-Fa-f",
-  blank: "\\p{Zs}\\t",
-};
-
-const bodies = new Map<string, string>();
-
-/** The ranges of one of our own classes as a class body, so that splits do not follow the engine's Unicode version. */
-/** `wordSet` is \w inside brackets. */
-type OwnClass = "letter" | "number" | "space" | "word" | "wordSet";
-
-function ownClass(name: OwnClass): string {
-  let body = bodies.get(name);
-  if (body === undefined) {
-    body = "";
-    eachRange(name, (from, to) => {
-      body += from === to ? hex(from) : `${hex(from)}-${hex(to)}`;
-    });
-    bodies.set(name, body);
-  }
-  return body;
-}
-
-/**
- * Oniguruma's \w lacks the joiners that the word class of Rust's regex has; outside of brackets it also matches the
- * superscripts and fractions of Latin-1, as measured.
- */
-const LATIN_DIGITS = [0xb2, 0xb3, 0xb9, 0xbc, 0xbd, 0xbe];
-
-function eachRange(name: OwnClass, visit: (from: number, to: number) => void): void {
-  if (name !== "word" && name !== "wordSet") {
-    forEachRange(name, visit);
-    return;
-  }
-  let extra = name === "word" ? [...LATIN_DIGITS] : [];
-  forEachRange("word", (from, to) => {
-    for (const c of extra) if (c < from) visit(c, c);
-    extra = extra.filter((c) => c > from);
-    if (from !== 0x200c) visit(from, to);
-  });
-}
-
-function complement(name: OwnClass): string {
-  let body = "";
-  let next = 0;
-  eachRange(name, (from, to) => {
-    if (from > next) body += `${hex(next)}-${hex(from - 1)}`;
-    next = to + 1;
-  });
-  return `${body}${hex(next)}-\\u{10ffff}`;
-}
-
-function hex(code: number): string {
-  return `\\u{${code.toString(16)}}`;
-}
 
 /**
  * Parses an Oniguruma (Ruby syntax) pattern, as tokenizer.json files hold them. Everything is understood exactly or refused

@@ -1,4 +1,5 @@
-import { formatError, TokenizerError } from "../errors.ts";
+import { formatError } from "../errors.ts";
+import { rare } from "../load/rare.ts";
 import { knownScanner, type Scanner } from "./scanners.ts";
 
 /** Something that finds matches from left to right. */
@@ -19,33 +20,11 @@ export function literalPattern(literal: string): Pattern {
   };
 }
 
-let engine: typeof import("./engine.ts") | undefined;
-
-/** Loads what compiles arbitrary patterns, and UnicodeScripts: the tokenizers that are used most do without. */
-export async function loadRegexEngine(): Promise<void> {
-  engine ??= await import("./engine.ts");
-}
-
-/** Whether {@link regexPattern} needs {@link loadRegexEngine} for a pattern. */
-export function needsRegexEngine(source: string): boolean {
-  return knownScanner(source) === undefined;
-}
-
 /** An Oniguruma pattern: by a hand-written scanner where it is a known one, by the engine otherwise. */
 export function regexPattern(source: string, where: string): Pattern {
   if (source.length > 100_000) throw formatError("TK_REGEX", where, `a pattern of ${source.length} characters`);
   const scanner = knownScanner(source);
-  return scanner ? scanning(scanner) : regexEngine(where).compileRegex(source, where);
-}
-
-/** What {@link loadRegexEngine} has loaded. */
-export function regexEngine(where: string): typeof import("./engine.ts") {
-  if (engine) return engine;
-  throw new TokenizerError("FeatureMissingError", "TK_REGEX_ENGINE", {
-    what: "the regex engine is not loaded",
-    where,
-    hint: "load the tokenizer with Tokenizer.load",
-  });
+  return scanner ? scanning(scanner) : rare("regex", where).compileRegex(source, where);
 }
 
 /** The matches of a scanner, which never matches nothing. */
