@@ -2,9 +2,11 @@
 
 export class Writer {
   private readonly chunks: Uint8Array[] = [];
+  private length = 0;
 
   private push(bytes: Uint8Array): void {
     this.chunks.push(bytes);
+    this.length += bytes.length;
   }
 
   private varint(value: number | bigint): void {
@@ -41,12 +43,16 @@ export class Writer {
     return this.bytes(field, new TextEncoder().encode(value));
   }
 
+  /** The message's chunks as they are: weights are copied once, at the end. */
   message(field: number, value: Writer): this {
-    return this.bytes(field, value.finish());
+    this.varint((field << 3) | 2);
+    this.varint(value.length);
+    for (const chunk of value.chunks) this.push(chunk);
+    return this;
   }
 
   finish(): Uint8Array {
-    const all = new Uint8Array(this.chunks.reduce((sum, { length }) => sum + length, 0));
+    const all = new Uint8Array(this.length);
     let at = 0;
     for (const chunk of this.chunks) {
       all.set(chunk, at);

@@ -87,6 +87,8 @@ type CompareOptions = {
   earlier?: Comparison | undefined;
   /** Whether this one sits this work out. */
   skip?: (entry: Entry) => boolean;
+  /** For figures of memory: no library opens its model twice to find its faster form. */
+  quick?: boolean;
 };
 
 /** Contenders that stay open from one piece of work to the next; whoever has ended is started again for the next. */
@@ -121,7 +123,8 @@ export class Field {
     return reply;
   }
 
-  async compare(name: string, work: Work, pace: Pace, { earlier, skip }: CompareOptions = {}): Promise<Comparison> {
+  async compare(name: string, work: Work, pace: Pace, options: CompareOptions = {}): Promise<Comparison> {
+    const { earlier, skip, quick = false } = options;
     const rows = new Map<Player, Row>();
     const ready: Player[] = [];
     let ours: Float32Array[] | undefined;
@@ -133,7 +136,7 @@ export class Field {
         rows.set(player, { ...known, threads: 1 });
         continue;
       }
-      const prepared = await this.prepare(player, work, ours);
+      const prepared = await this.prepare(player, work, quick, ours);
       rows.set(player, prepared.row);
       ours ??= prepared.results;
       if (prepared.row.state === "measured") ready.push(player);
@@ -157,6 +160,7 @@ export class Field {
   private async prepare(
     player: Player,
     work: Work,
+    quick: boolean,
     ours: Float32Array[] | undefined,
   ): Promise<{ row: Row; results?: Float32Array[] }> {
     const contender = player.entry.name;
@@ -169,7 +173,7 @@ export class Field {
       return { row: { contender, state: "failed", error } };
     }
     const file = path.join(os.tmpdir(), `vlm-bench-${process.pid}.bin`);
-    const reply = await player.channel.ask({ do: "prepare", work, file }, this.limitMs);
+    const reply = await player.channel.ask({ do: "prepare", work, file, quick }, this.limitMs);
     if (!reply.ok) return { row: { contender, state: reply.offered ? "failed" : "not offered", error: reply.error } };
     const results = readResults(file);
     rmSync(file);
@@ -214,7 +218,7 @@ export class Field {
     }
     for (const [player, { samples, cpu }] of taken) {
       const row = rows.get(player)!;
-      if (row.state !== "measured") continue;
+      if (row.state !== "measured" || samples.length === 0) continue;
       row.time = summaryOf(samples);
       if (cpu.length > 0) row.cpu = summaryOf(cpu);
     }

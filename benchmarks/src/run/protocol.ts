@@ -3,8 +3,11 @@ import type { Work } from "../work/work.ts";
 
 export type Request =
   | { do: "open"; contender: string; threads: number }
-  /** Make the work ready, run it, and hand over its results (unless `file` is ""): length and floats of each tensor. */
-  | { do: "prepare"; work: Work; file: string }
+  /**
+   * Make the work ready, run it, and hand over its results (unless `file` is ""): length and floats of each tensor.
+   * `quick`: in one form, without trying which is fastest.
+   */
+  | { do: "prepare"; work: Work; file: string; quick: boolean }
   /** Call it again and again for this long, at least once. */
   | { do: "measure"; milliseconds: number }
   | { do: "dispose" };

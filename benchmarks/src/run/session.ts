@@ -26,7 +26,7 @@ export function answering(host: Host): (request: Request) => Promise<Reply> {
       }
       case "prepare": {
         const start = performance.now();
-        runnable = await contender!.prepare(programOf(request.work), request.work);
+        runnable = await contender!.prepare(programOf(request.work), request.work, { quick: request.quick });
         const results = await runnable.results();
         const firstMs = performance.now() - start;
         const head = Uint32Array.from([results.length, ...results.map(({ length }) => length)]);

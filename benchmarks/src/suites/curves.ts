@@ -27,14 +27,16 @@ async function sweep({ title, x, names, values, workOf }: Sweep, options: RunOpt
     const { work, threads } = workOf(value);
     // New processes for each point, so that the peak of their memory means something.
     const field = new Field(entries, threads, options.limitMs);
-    const { rows } = await field.compare(title, work, options.pace);
+    const { rows } = await field.compare(title, work, options.pace, { quick: true });
     await field.close();
     for (const [i, entry] of entries.entries()) {
       const row = rows[i]!;
       const milliseconds = scoreOf(row, threads);
       const megabytes = row.memory && row.memory.peak / 1e6;
       table.rows.push([entry.name, `${value}`, milliseconds ?? `${row.state}: ${row.error}`, megabytes ?? null]);
-      options.log(`${title}, ${entry.name}, ${x} ${value}: ${milliseconds?.toFixed(2) ?? row.error} ms`);
+      options.log(
+        `${title}, ${entry.name}, ${x} ${value}: ${milliseconds ? `${milliseconds.toFixed(2)} ms` : row.error}`,
+      );
       if (milliseconds) points.get(entry)!.time.push([value, milliseconds]);
       if (megabytes) points.get(entry)!.memory.push([value, megabytes]);
     }
