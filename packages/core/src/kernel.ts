@@ -90,7 +90,7 @@ function groupsOf<I extends readonly Tensor[]>(
 
 function shaderKernel<I extends readonly Tensor[]>(definition: KernelDefinition<I>): WebGpuKernel {
   return ({ inputs, outputs }) => {
-    const [output] = outputs as [TensorSpec];
+    const output = outputs[0]!;
     const names = inputs.map((_, i) => `x${i}`);
     const arrays = inputs.map((spec, i) => shaderArray(names[i]!, spec));
     const y = shaderArray("y", output);

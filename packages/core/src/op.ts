@@ -122,11 +122,23 @@ export type KernelOp = {
   webgpu?: WebGpuKernel;
   wasm?: WasmKernel;
   /** Whether the hand-written code takes these arguments; otherwise the reference runs. */
-  when?(inputs: readonly TensorSpec[], attributes: Attributes, device: string): boolean;
+  when?(inputs: readonly TensorSpec[], attributes: Attributes, device: DeviceLimits): boolean;
+  /** Whether the hand-written code reads this argument where it lies in a larger buffer; otherwise it gets a copy. */
+  readsView?(input: number, view: StridedView, device: string): boolean;
   /** Default: the gradient of the reference. */
   vjp?: Vjp;
   readonly test?: TestDomain;
 };
+
+/** What a device can bind: see `Backend`. */
+export type DeviceLimits = {
+  readonly name: string;
+  readonly maxKernelBuffers: number;
+  readonly bindingsOf?: ((dtype: DType, size: number) => number) | undefined;
+};
+
+/** Element [i j …] of a tensor is element offset + i · strides[0] + j · strides[1] + … of a buffer of `size` elements. */
+export type StridedView = { readonly offset: number; readonly strides: readonly number[]; readonly size: number };
 
 /** Output number `index` of a kernel node. */
 export type PickOp = { readonly kind: "pick"; readonly name: string };

@@ -3,7 +3,7 @@
  * A backend renders these few structures and knows no op by name.
  */
 import type { DType } from "../dtype.ts";
-import type { Attributes, KernelOp, ReduceOp } from "../op.ts";
+import type { Attributes, KernelOp, ReduceOp, StridedView } from "../op.ts";
 import type { Expr } from "./expr.ts";
 import type { Linear } from "./linear.ts";
 
@@ -47,7 +47,7 @@ export type ContractKernel = {
   stores: readonly Store[];
 };
 
-/** A kernel with hand-written code in its op record, on contiguous buffers. */
+/** A kernel with hand-written code in its op record, on contiguous buffers and on views that the record says it reads. */
 export type CustomKernel = {
   kind: "custom";
   name: string;
@@ -57,7 +57,8 @@ export type CustomKernel = {
   outputs: readonly Operand[];
 };
 
-export type Operand = { buffer: number; shape: readonly number[]; dtype: DType };
+/** `view`: where its elements lie in the buffer, unless it is just the buffer. */
+export type Operand = { buffer: number; shape: readonly number[]; dtype: DType; view?: StridedView };
 
 export type Kernel = LoopKernel | ContractKernel | CustomKernel;
 

@@ -1,5 +1,10 @@
 /** Scaled dot-product attention (Vaswani et al. 2017, eq. 1), forward and backward, as kernels with a reference. */
-import { attentionBackwardWebGpu, attentionFits, attentionWebGpu } from "../backends/webgpu/kernels/attention.ts";
+import {
+  attentionBackwardWebGpu,
+  attentionFits,
+  attentionWebGpu,
+  readsRows,
+} from "../backends/webgpu/kernels/attention.ts";
 import { isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { Attributes, KernelOp, TensorSpec } from "../op.ts";
@@ -13,7 +18,8 @@ import { iota } from "./source.ts";
 /**
  * Attributes of both kernels. Inputs come in the order q [B H N D], k [B G M D], v [B G M E], then those of
  * mask (bool), bias (f32) (both [b h n m], each size full or 1) and lengths (i32 [B]) that are there; the backward
- * kernel goes on with lse [B H N], delta [B H N] and dy [B H N E]. H is a multiple of G: grouped queries.
+ * kernel goes on with lse [B H N], y and dy [B H N E], and the gradient of lse where there is one. H is a multiple of G:
+ * grouped queries.
  */
 export type AttentionAttributes = {
   readonly scale: number;
@@ -92,7 +98,8 @@ export const attentionOp: KernelOp = {
   kind: "kernel",
   name: "attention",
   webgpu: attentionWebGpu,
-  when: (inputs, attributes, device) => device !== "webgpu" || attentionFits(inputs, attributes, false),
+  when: (inputs, _attributes, device) => device.name !== "webgpu" || attentionFits(inputs, device, false),
+  readsView: (input, view, device) => device === "webgpu" && input < 3 && readsRows(view),
   outputs: ([q, , v]) => [
     { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: q!.dtype },
     { shape: q!.shape.slice(0, 3), dtype: "f32" },
@@ -119,9 +126,8 @@ export const attentionOp: KernelOp = {
     return [weights.matmul(v).reshape([batch, heads, rows, width]).cast(q.dtype), lse.cast("f32")];
   },
   vjp({ dy: [dy, dlse], inputs, outputs: [y, lse], attributes }) {
-    const product = dy!.cast("f32").mul(y!.cast("f32")).sum(3);
-    const delta = isZero(dlse!) ? product : product.sub(dlse!);
-    const gradients = callKernel(attentionBackwardOp, [...inputs, lse!, delta, dy!], attributes);
+    const rest = isZero(dlse!) ? [] : [dlse!];
+    const gradients = callKernel(attentionBackwardOp, [...inputs, lse!, y!, dy!, ...rest], attributes);
     const { mask, bias } = attributes as AttentionAttributes;
     const all: (Tensor | null)[] = [...gradients.slice(0, 3)];
     if (mask) all.push(null);
@@ -134,13 +140,15 @@ export const attentionOp: KernelOp = {
 
 /**
  * Gradients of attention, from P = e^(S − lse): dV = Pᵀ·dY, dS = P∘(dY·Vᵀ − delta), dQ = scale·dS·K, dK = scale·dSᵀ·Q
- * (Dao et al. 2022, appendix B.2; delta = rowsum(dY∘Y)). Outputs: dq, dk, dv, and dbias if there is a bias.
+ * (Dao et al. 2022, appendix B.2; delta = rowsum(dY∘Y) − dlse). Outputs: dq, dk, dv, and dbias if there is a bias.
  */
 export const attentionBackwardOp: KernelOp = {
   kind: "kernel",
   name: "attentionBackward",
   webgpu: attentionBackwardWebGpu,
-  when: (inputs, attributes, device) => device !== "webgpu" || attentionFits(inputs, attributes, true),
+  when: (inputs, _attributes, device) => device.name !== "webgpu" || attentionFits(inputs, device, true),
+  // All but what selects and shifts scores: q, k, v, y and dy.
+  readsView: (_input, view, device) => device === "webgpu" && view.strides.length === 4 && readsRows(view),
   outputs(inputs, attributes) {
     const { mask, bias } = attributes as AttentionAttributes;
     const [q, k, v] = inputs as [TensorSpec, TensorSpec, TensorSpec];
@@ -150,7 +158,9 @@ export const attentionBackwardOp: KernelOp = {
     const { scale } = attributes as AttentionAttributes;
     const parts = named(inputs, attributes);
     const { q, k, v, bias, rest } = parts;
-    const [lse, delta, dy] = rest as [Tensor, Tensor, Tensor];
+    const [lse, y, dy, dlse] = rest as [Tensor, Tensor, Tensor, Tensor | undefined];
+    const product = dy.cast("f32").mul(y.cast("f32")).sum(3);
+    const delta = dlse ? product.sub(dlse) : product;
     const [batch, heads, rows, depth] = q.dims(4);
     const [, groups, keys, width] = v.dims(4);
     const tall = [batch, groups, (heads / groups) * rows];

@@ -67,7 +67,7 @@ export const scanOp: KernelOp = {
     return [reverse ? flip(moved, [1]) : moved];
   },
   webgpu: scanWebGpu,
-  when: (inputs, _attributes, device) => device !== "webgpu" || scanFits(inputs),
+  when: (inputs, _attributes, device) => device.name !== "webgpu" || scanFits(inputs),
   vjp({ dy: [dy], inputs: [x], outputs: [y], attributes }) {
     const { combine, reverse, exclusive } = attributes as ScanAttributes;
     const back = (v: Tensor): Tensor => scanRows(v, { combine: "add", reverse: !reverse, exclusive });

@@ -38,7 +38,7 @@ export const scatterOp: KernelOp = {
   name: "scatter",
   wasm: scatterWasm,
   webgpu: scatterWebGpu,
-  when: ([, updates], _attributes, device) => device !== "webgpu" || updates!.dtype !== "bool",
+  when: ([, updates], _attributes, device) => device.name !== "webgpu" || updates!.dtype !== "bool",
   outputs: ([, updates], { rows }) => [{ shape: [rows as number, updates!.shape[1]!], dtype: updates!.dtype }],
   eval(inputs, attributes) {
     const { rows, combine } = attributes as ScatterAttributes;

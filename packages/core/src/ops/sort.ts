@@ -52,7 +52,7 @@ export const sortOp: KernelOp = {
     return [gather(x!, indices, 1), indices];
   },
   webgpu: sortWebGpu,
-  when: (inputs, _attributes, device) => device !== "webgpu" || sortFits(inputs),
+  when: (inputs, _attributes, device) => device.name !== "webgpu" || sortFits(inputs),
   vjp: ({ dy: [dy], outputs: [, indices] }) => [scatter(dy!.mul(0), indices!, dy!, 1)],
   test: { ulp: 0, dtypes: ["f32", "i32", "u32"] },
 };

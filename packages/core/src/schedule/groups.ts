@@ -3,24 +3,21 @@
  * join the group that produces their input when they need it at the very index where it is made; everything else
  * floats, that is, is computed inside whoever reads it. A last pass, from users to inputs, decides what is stored.
  */
-import type { DType } from "../dtype.ts";
 import type { Program, ProgramNode } from "../graph/program.ts";
 import { symbolic } from "../ir/index-algebra.ts";
 import { axis, flatten, type Linear, unflatten } from "../ir/linear.ts";
+import type { DeviceLimits, StridedView } from "../op.ts";
 import { sizeOf } from "../shape.ts";
 import { Precedence } from "./precedence.ts";
+import { stridedView } from "./strided-view.ts";
 
 /** How many multiply-adds may be done again to save storing a value that several kernels need. */
 const CHEAP = 32;
 
 export type Level = "outer" | "inner";
 
-export type ScheduleOptions = {
-  /** Greatest number of buffers one kernel may touch. */
-  maxKernelBuffers: number;
-  /** How many of those a buffer counts for: more than one where it is longer than the device can bind at once. */
-  bindingsOf?: ((dtype: DType, size: number) => number) | undefined;
-};
+/** `maxKernelBuffers`: greatest number of buffers one kernel may touch; `bindingsOf`: for how many of those one counts. */
+export type ScheduleOptions = DeviceLimits;
 
 /**
  * How deep an expression may become, in costs of its ops, before it is stored on the way: renderers walk expressions
@@ -79,15 +76,17 @@ export class Grouping {
   /** How many bindings each node's buffer takes. */
   private readonly bindings: readonly number[];
   private readonly isOutput: ReadonlySet<number>;
+  private readonly device: string;
   private readonly held: ReadonlyMap<number, number>;
 
   /** `held`: by how many bindings the groups that start at some nodes must stay below the limit. */
   constructor(
     program: Program,
-    { maxKernelBuffers, bindingsOf }: ScheduleOptions,
+    { name, maxKernelBuffers, bindingsOf }: ScheduleOptions,
     held: ReadonlyMap<number, number> = new Map(),
   ) {
     this.program = program;
+    this.device = name;
     this.held = held;
     this.maxBindings = maxKernelBuffers;
     this.bindings = program.nodes.map(({ dtype, shape }) => bindingsOf?.(dtype, sizeOf(shape)) ?? 1);
@@ -421,10 +420,11 @@ export class Grouping {
       }
       if (kind === "kernel") {
         if (who.size === 0) continue;
-        for (const input of node.inputs) {
-          required.add(this.resolve(input));
-          readers[this.resolve(input)]!.add(own!);
-        }
+        node.inputs.forEach((input, i) => {
+          const from = this.viewOf(node, i)?.base ?? this.resolve(input);
+          required.add(from);
+          readers[from]!.add(own!);
+        });
         continue;
       }
       if (kind === "contract" || kind === "reduce") {
@@ -471,6 +471,15 @@ export class Grouping {
     const groups = this.again.get(at);
     if (groups) groups.add(group);
     else this.again.set(at, new Set([group]));
+  }
+
+  /** Where a hand-written kernel can read an argument that is a view; null where it needs one buffer for the argument. */
+  viewOf({ op, inputs }: ProgramNode, input: number): { base: number; view: StridedView } | null {
+    if (op.kind !== "kernel" || !op.readsView) return null;
+    const found = stridedView(this.program, (at) => this.resolve(at), inputs[input]!);
+    // What is not stored anyway would be stored whole for a part.
+    if (!found || (this.node(found.base).leaf < 0 && !this.groupOf.has(found.base))) return null;
+    return op.readsView(input, found.view, this.device) ? found : null;
   }
 
   private tableOf(node: ProgramNode): number {

@@ -160,7 +160,13 @@ class Lowering {
       shape: this.program.nodes[at]!.shape,
       dtype: this.program.nodes[at]!.dtype,
     });
-    const inputs = node.inputs.map((input) => operand(this.grouping.resolve(input)));
+    const inputs = node.inputs.map((input, i): Operand => {
+      const at = this.grouping.resolve(input);
+      const found = this.grouping.viewOf(node, i);
+      if (!found) return operand(at);
+      const { shape, dtype } = this.program.nodes[at]!;
+      return { buffer: this.bufferOf.get(this.base(found.base))!, shape, dtype, view: found.view };
+    });
     const picked = new Map(this.storesOf(group).map((at) => [this.program.nodes[at]!.attributes.index as number, at]));
     const outputs = node.outputs!.map((spec, index): Operand => {
       const at = picked.get(index);

@@ -24,7 +24,7 @@ const LIMITS = {
   maxComputeWorkgroupStorageSize: 16384,
   maxComputeInvocationsPerWorkgroup: 256,
 } as GPUSupportedLimits;
-const GPU: Target = { maxBinding: 2 ** 27, maxBuffers: 8, software: false, big: TILES.medium };
+const GPU: Target = { maxBinding: 2 ** 27, maxBuffers: 8, software: false, f16: false, big: TILES.medium };
 
 const at = (indices: readonly Linear[], sizes: readonly number[]): Linear =>
   indices.reduce((sum, index, i) => add(scale(sum, sizes[i]!), index), constant(0));
@@ -188,11 +188,7 @@ const canonical: Record<string, Schedule> = {
   "product-epilogue-f16": epilogue(),
   "product-convolution": convolution(),
   "attention-causal": custom(attentionOp, [heads, heads, heads], attention),
-  "attention-backward": custom(
-    attentionBackwardOp,
-    [heads, heads, heads, heads.slice(0, 3), heads.slice(0, 3), heads],
-    attention,
-  ),
+  "attention-backward": custom(attentionBackwardOp, [heads, heads, heads, heads.slice(0, 3), heads, heads], attention),
   scatter: custom(scatterOp, [[8], [8, 16]], { rows: 100, combine: "add" }, ["i32", "f32"]),
   scan: custom(scanOp, [[4, 300]], { combine: "add", reverse: false, exclusive: false }),
   sort: custom(sortOp, [[2, 100]], { descending: false }),
@@ -225,4 +221,33 @@ describe("the WGSL of canonical kernels", () => {
     if (process.env.VLM_UPDATE_GOLDEN || !existsSync(file)) writeFileSync(file, text);
     expect(text).toBe(readFileSync(file, "utf8"));
   });
+});
+
+it("whichever tile is the fastest, sums are cut alike: the tile does not change results", () => {
+  const cuts = Object.values(TILES).map((big) => {
+    const schedule = product(96, 8192, 128);
+    const passes = renderSchedule(schedule, [...schedule.buffers], LIMITS, { ...GPU, big });
+    const [first] = passes;
+    expect(passes).toHaveLength(2);
+    return { partial: first!.bindings.length, parts: passes[1]!.params.join() };
+  });
+  for (const cut of cuts) expect(cut).toEqual(cuts[0]);
+});
+
+it("kernels stay within the workgroup memory and threads that every adapter has", () => {
+  const bytesOf = (type: string): number => {
+    if (type === "Pair") return 8; // a key and its place
+    const [, lanes = "1", element = "f32"] = /^(?:vec(\d)<?)?(.+?)>?$/.exec(type)!;
+    expect(["f", "f32", "u32", "i32", "bool"]).toContain(element);
+    return 4 * Number(lanes);
+  };
+  for (const schedule of Object.values(canonical)) {
+    for (const { wgsl } of renderSchedule(schedule, [...schedule.buffers], LIMITS, GPU)) {
+      const shared = [...wgsl.matchAll(/var<workgroup> \w+: array<([\w<>]+), (\d+)>/g)];
+      const used = shared.reduce((sum, [, type, count]) => sum + bytesOf(type!) * Number(count), 0);
+      expect(used).toBeLessThanOrEqual(16384);
+      const sizes = /@workgroup_size\(([\d, ]+)\)/.exec(wgsl)![1]!.split(",").map(Number);
+      expect(sizes.reduce((a, b) => a * b)).toBeLessThanOrEqual(256);
+    }
+  }
 });

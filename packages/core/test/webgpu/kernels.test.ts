@@ -10,8 +10,10 @@ import {
   useDevice,
 } from "@vlm/core";
 import { afterAll, describe, expect, it } from "vitest";
+import { onDebug } from "../../src/debug.ts";
 import type { DType } from "../../src/dtype.ts";
 import { callKernel } from "../../src/graph/kernel.ts";
+import type { Schedule } from "../../src/ir/kernel.ts";
 import { scanOp } from "../../src/ops/scan.ts";
 import { scatterOp } from "../../src/ops/scatter.ts";
 import { sortOp } from "../../src/ops/sort.ts";
@@ -96,6 +98,44 @@ describe("attention", () => {
       },
       dtype === "f32" ? 3e-6 : 4e-3,
     );
+  });
+
+  it("reads queries, keys and values out of one projection, without copies, and gives its gradient", async () => {
+    const [B, N, H, D] = [2, 21, 3, 8];
+    const schedules: Schedule[] = [];
+    const undo = onDebug((event) => event.kind === "plan" && schedules.push(event.schedule), 3);
+    try {
+      for (const dtype of ["f32", "f16"] as const) {
+        await agree(
+          () => {
+            const packed = numbers([B, N, 3 * H * D], 1, dtype);
+            const [q, k, v] = [0, 1, 2].map((i) =>
+              packed
+                .slice(null, null, [i * H * D, (i + 1) * H * D])
+                .reshape([B, N, H, D])
+                .permute([0, 2, 1, 3]),
+            ) as [Tensor, Tensor, Tensor];
+            const y = scaledDotProductAttention(q, k, v)
+              .permute([0, 2, 1, 3])
+              .reshape([B, N, H * D]);
+            const loss = y
+              .cast("f32")
+              .mul(numbers([B, N, H * D], 6))
+              .sum();
+            return [y, ...grad(loss, [packed])];
+          },
+          dtype === "f32" ? 3e-6 : 4e-3,
+        );
+      }
+    } finally {
+      undo();
+    }
+    const kernels = schedules.flatMap((schedule) => schedule.kernels.filter(({ kind }) => kind === "custom"));
+    expect(kernels).toHaveLength(4);
+    for (const kernel of kernels) {
+      if (kernel.kind !== "custom") throw new Error("a kernel by hand");
+      expect(kernel.inputs.slice(0, 3).map(({ view }) => view?.offset)).toEqual([0, H * D, 2 * H * D]);
+    }
   });
 
   it("a query that sees nothing gives 0", async () => {

@@ -102,7 +102,7 @@ export function scaledRows(rows: number, length: number): Schedule {
 }
 
 /** c = a · b, with `bias` plus a row that is added. */
-export function product(rows: number, sum: number, columns: number, bias = false): Schedule {
+export function product(rows: number, sum: number, columns: number, bias = false, dtype: DType = "f32"): Schedule {
   const build = new ExprBuilder();
   const [m, n, k] = [axis(1, rows), axis(2, columns), axis(3, sum)];
   const total = build.stage(0, "f32");
@@ -113,8 +113,8 @@ export function product(rows: number, sum: number, columns: number, bias = false
     rows,
     columns,
     sum,
-    a: build.load(0, add(scale(m, sum), k), "f32"),
-    b: build.load(1, add(scale(k, columns), n), "f32"),
+    a: build.load(0, add(scale(m, sum), k), dtype),
+    b: build.load(1, add(scale(k, columns), n), dtype),
     dtype: "f32",
     stores: [
       {
@@ -124,7 +124,7 @@ export function product(rows: number, sum: number, columns: number, bias = false
       },
     ],
   };
-  const buffers = [input(0, rows * sum), input(1, sum * columns), output(0, rows * columns)];
+  const buffers = [input(0, rows * sum, dtype), input(1, sum * columns, dtype), output(0, rows * columns)];
   return { buffers: bias ? [...buffers, input(2, columns)] : buffers, kernels: [kernel] };
 }
 

@@ -1,9 +1,16 @@
-import type { Attributes, TensorSpec } from "../../op.ts";
+import type { Attributes, StridedView, TensorSpec } from "../../op.ts";
+
+/** An argument; `buffer` tells which arguments lie in the same one. */
+export type WebGpuArgument = TensorSpec & {
+  readonly buffer: number;
+  /** Where its elements lie, for the arguments that the op's `readsView` accepted. */
+  readonly view?: StridedView;
+};
 
 /** What a hand-written WebGPU kernel is told about its arguments and the adapter. */
 export type WebGpuKernelContext = {
-  inputs: readonly TensorSpec[];
-  outputs: readonly TensorSpec[];
+  inputs: readonly WebGpuArgument[];
+  outputs: readonly WebGpuArgument[];
   attributes: Attributes;
   limits: WebGpuKernelLimits;
   /** A CPU pretends to be a GPU: compiling takes seconds, so loops should have bounds that it cannot unroll. */
@@ -45,7 +52,7 @@ export type WebGpuPass = {
 
 /**
  * Hand-written kernels: f32, i32 and u32 arguments are arrays of their type; f16 and bf16 lie two, bool and u8 four in
- * each u32 word. Arguments are contiguous.
+ * each u32 word. Arguments are contiguous unless the op's `readsView` accepts other ones.
  */
 export type WebGpuKernel = (context: WebGpuKernelContext) => {
   passes: readonly WebGpuPass[];

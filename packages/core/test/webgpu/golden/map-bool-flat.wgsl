@@ -3,6 +3,14 @@
 @group(0) @binding(1) var<storage, read> b1_0: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2_0: array<u32>;
 @group(0) @binding(3) var<uniform> P: array<vec4<i32>, 2>;
+fn op_to_i32(x: f32) -> i32 {
+  if ((bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u) { return 0; }
+  return select(i32(clamp(x, -2147483648.0, 2147483520.0)), 2147483647, x >= 2147483648.0);
+}
+fn op_to_u32(x: f32) -> u32 {
+  if ((bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u) { return 0u; }
+  return select(u32(clamp(x, 0.0, 4294967040.0)), 4294967295u, x >= 4294967296.0);
+}
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
   let group = wid.x + wid.y * grid.x;

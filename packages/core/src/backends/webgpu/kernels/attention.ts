@@ -2,8 +2,9 @@
  * Attention without its matrix of scores (Dao 2023, FlashAttention-2, arXiv:2307.08691): a thread holds one row of
  * queries and walks over tiles of keys and values in workgroup memory, rescaling its sum as the greatest score grows.
  */
-import type { Attributes, TensorSpec } from "../../../op.ts";
-import type { WebGpuBinding, WebGpuKernel, WebGpuKernelContext, WebGpuPass } from "../custom.ts";
+import type { DeviceLimits, StridedView, TensorSpec } from "../../../op.ts";
+import type { WebGpuArgument, WebGpuBinding, WebGpuKernel, WebGpuKernelContext, WebGpuPass } from "../custom.ts";
+import { product } from "../render/grid.ts";
 import { Pass } from "./pass.ts";
 
 /** Rows per workgroup. */
@@ -21,20 +22,36 @@ function sizesOf(inputs: readonly TensorSpec[]): Sizes {
   return { B, H, G: k.shape[1]!, N, M: k.shape[2]!, D, E: v.shape[3]! };
 }
 
-/** Whether the kernels here take these arguments: head widths that fit into registers, and enough rows to fill threads. */
-export function attentionFits(inputs: readonly TensorSpec[], _attributes: Attributes, backward: boolean): boolean {
+/**
+ * Whether the kernels here take these arguments: head widths that fit into registers, enough rows to fill threads, and
+ * no more arguments than the device can bind to one pass.
+ */
+export function attentionFits(inputs: readonly TensorSpec[], device: DeviceLimits, backward: boolean): boolean {
   const { B, H, D, E, N, M } = sizesOf(inputs);
   const floats = inputs.slice(0, 3).every(({ dtype }) => dtype === "f32" || dtype === "f16" || dtype === "bf16");
   if (!floats || B * H * N * M === 0) return false;
   // A single query against a long cache has nothing to share: plain products use more threads.
   if (!backward && N < 8 && M > 256) return false;
+  const { maxKernelBuffers, bindingsOf = () => 1 } = device;
+  const bindings = inputs.reduce((sum, { dtype, shape }) => sum + bindingsOf(dtype, product(shape)), 0);
+  // Two more for results: y and lse; dq and delta; or dk and dv, with delta instead of y.
+  if (bindings + 2 > maxKernelBuffers) return false;
   return D % 4 === 0 && E % 4 === 0 && D <= 128 && E <= 128;
 }
+
+/** Whether rows of a view can be read as vectors of four. */
+export const readsRows = ({ offset, strides }: StridedView): boolean =>
+  strides.at(-1) === 1 && [offset, ...strides.slice(0, -1)].every((n) => n % 4 === 0);
+
+/** Arguments that are read by rows of vectors. */
+const ROWED: ReadonlySet<string> = new Set(["q", "k", "v", "y", "dy"]);
 
 /** A pass over the arguments that attention has, with functions for what a score is. */
 class AttentionPass {
   readonly pass: Pass;
   readonly sizes: Sizes;
+  /** Inputs that are there. */
+  readonly names = new Set<string>();
   private readonly context: WebGpuKernelContext;
 
   constructor(context: WebGpuKernelContext, more: readonly string[]) {
@@ -44,18 +61,28 @@ class AttentionPass {
     const { attributes, inputs } = context;
     const names = ["q", "k", "v"];
     for (const name of ["mask", "bias", "lengths"]) if (attributes[name]) names.push(name);
-    const all = [...names, "lse", "delta", "dy"];
+    const all = [...names, "lse", "y", "dy", "dlse"];
     for (const name of [...names, ...more]) {
       const at = all.indexOf(name);
-      const wide = name === "q" || name === "k" || name === "v" || name === "dy";
-      this.bind(name, { input: at }, inputs[at]!, wide);
+      if (at >= inputs.length) continue;
+      this.names.add(name);
+      this.bind(name, { input: at }, inputs[at]!, ROWED.has(name));
     }
     this.defineVisible();
   }
 
-  bind(name: string, binding: WebGpuBinding, spec: TensorSpec, wide: boolean): void {
+  bind(name: string, binding: WebGpuBinding, spec: TensorSpec & Partial<WebGpuArgument>, wide: boolean): void {
     this.pass.bind(name, binding, spec, wide && spec.dtype === "f32" ? "vector" : "scalar");
-    if (wide && "input" in binding) this.pass.defineVectorLoad(name);
+    if (!wide) return;
+    this.pass.defineRows(name);
+    if ("input" in binding) this.pass.defineVectorLoad(name);
+  }
+
+  /** The sums of dy·y by row, which the pass for dq leaves to the others. */
+  bindDelta(write: boolean): void {
+    const { B, H, N } = this.sizes;
+    const binding = write ? { scratch: 0 } : { scratch: 0, read: true };
+    this.pass.bind("delta", binding, { shape: [B, H, N], dtype: "f32" });
   }
 
   /** The bound of a loop over a width: known to a GPU's compiler, which unrolls it. */
@@ -100,10 +127,11 @@ class AttentionPass {
     pass.shader.define(`fn first_for(batch: i32, m: i32) -> i32 { return ${first}; }`);
   }
 
-  /** Statements that stage TILE rows of an operand from row `from`; rows beyond the last repeat it. */
-  stage(tile: string, operand: string, width: number, from: string, rows: number): string {
-    const last = this.int((rows * width) / 4 - 1);
-    return `for (var u = i32(lid); u < ${(TILE * width) / 4}; u += ${ROWS}) { ${tile}[u] = ${operand}(min((${from}) * ${width / 4} + u, ${last})); }`;
+  /** Statements that stage TILE rows of an operand from row `from` of a head; rows beyond the last repeat it. */
+  stage(tile: string, operand: string, width: number, head: string, from: string, rows: number): string {
+    const last = this.int(rows - 1);
+    const row = `${operand}_at(batch, ${head}, min(${from} + u / ${width / 4}, ${last}))`;
+    return `for (var u = i32(lid); u < ${(TILE * width) / 4}; u += ${ROWS}) { ${tile}[u] = ${operand}(${row} + u % ${width / 4}); }`;
   }
 
   tile(name: string, width: number): void {
@@ -133,7 +161,7 @@ const dotOf = (a: string, b: string, bound: string): string =>
 export const attentionWebGpu: WebGpuKernel = (context) => {
   const self = new AttentionPass(context, []);
   const { pass, sizes } = self;
-  const { B, H, G, N, M, D, E } = sizes;
+  const { H, G, N, M, D, E } = sizes;
   const [D4, E4] = [D / 4, E / 4];
   self.bind("y", { output: 0 }, context.outputs[0]!, true);
   self.bind("lse", { output: 1 }, context.outputs[1]!, false);
@@ -141,16 +169,17 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
   self.tile("values", E);
   const { open, groups } = self.rows(N, H);
   const body = `${open}
-  let first = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)};
+  let shared_head = head / ${self.int(H / G)};
   var query: array<vec4f, ${D4}>;
   var sum: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(row * ${D4} + d); }
+  let own_query = q_at(batch, head, at);
+  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(own_query + d); }
   var greatest = ${HIDDEN};
   var total = 0.0;
   let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
   for (var m0 = 0; m0 < end; m0 += ${TILE}) {
-    ${self.stage("keys", "k", D, "first + m0", B * G * M)}
-    ${self.stage("values", "v", E, "first + m0", B * G * M)}
+    ${self.stage("keys", "k", D, "shared_head", "m0", M)}
+    ${self.stage("values", "v", E, "shared_head", "m0", M)}
     workgroupBarrier();
     let count = min(${TILE}, end - m0);
     var scores: array<f32, ${TILE}>;
@@ -176,7 +205,7 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
     let share = select(0.0, 1.0 / total, total > 0.0);
     for (var d = 0; d < ${self.bound(E4)}; d++) {
       let out = sum[d] * share;
-      ${pass.putVector("y", `row * ${E4} + d`, "out")}
+      ${pass.putVector("y", `y_at(batch, head, at) + d`, "out")}
     }
     ${pass.put("lse", "row", `select(${HIDDEN}, greatest + log(total), total > 0.0)`)}
   }`;
@@ -187,60 +216,69 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
 export const attentionBackwardWebGpu: WebGpuKernel = (context) => {
   const passes = [queryGradient(context), keyGradients(context)];
   if (context.attributes.bias) passes.push(biasGradient(context));
-  return { passes };
+  const { B, H, N } = sizesOf(context.inputs);
+  return { passes, scratch: [B * H * N] };
 };
 
 /** p and ds of one pair, from `product` (of query and key) and `gain` (of dy and value). */
-const pairTerms = (n: string, m: string, row: string, pass: Pass): string =>
+const pairTerms = (n: string, m: string, row: string, pass: Pass, delta = pass.get("delta", row)): string =>
   `let s = finish(batch, head, ${n}, ${m}, dot(product, vec4f(1.0)));
       let p = select(exp(s - ${pass.get("lse", row)}), 0.0, s <= ${HIDDEN});
-      let ds = p * (dot(gain, vec4f(1.0)) - ${pass.get("delta", row)})`;
+      let ds = p * (dot(gain, vec4f(1.0)) - ${delta})`;
 
 function queryGradient(context: WebGpuKernelContext): WebGpuPass {
-  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const self = new AttentionPass(context, ["lse", "y", "dy", "dlse"]);
   const { pass, sizes } = self;
-  const { B, H, G, N, M, D, E } = sizes;
+  const { H, G, N, M, D, E } = sizes;
   const [D4, E4] = [D / 4, E / 4];
+  self.bindDelta(true);
   self.bind("dq", { output: 0 }, context.outputs[0]!, true);
   self.tile("keys", D);
   self.tile("values", E);
   const scale = pass.shader.float(context.attributes.scale as number);
   const { open, groups } = self.rows(N, H);
   const body = `${open}
-  let first = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)};
+  let shared_head = head / ${self.int(H / G)};
   var query: array<vec4f, ${D4}>;
   var sum: array<vec4f, ${D4}>;
   var above_row: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(row * ${D4} + d); }
-  for (var d = 0; d < ${self.bound(E4)}; d++) { above_row[d] = dy(row * ${E4} + d); }
+  let own_query = q_at(batch, head, at);
+  for (var d = 0; d < ${self.bound(D4)}; d++) { query[d] = q(own_query + d); }
+  let own_dy = dy_at(batch, head, at);
+  let own_y = y_at(batch, head, at);
+  var both = vec4f();
+  for (var d = 0; d < ${self.bound(E4)}; d++) { above_row[d] = dy(own_dy + d); both = fma(above_row[d], y(own_y + d), both); }
+  let own_delta = dot(both, vec4f(1.0))${self.names.has("dlse") ? ` - ${pass.get("dlse", "row")}` : ""};
   let end = end_for(batch, min(block + ${ROWS - 1}, ${self.int(N - 1)}));
   for (var m0 = 0; m0 < end; m0 += ${TILE}) {
-    ${self.stage("keys", "k", D, "first + m0", B * G * M)}
-    ${self.stage("values", "v", E, "first + m0", B * G * M)}
+    ${self.stage("keys", "k", D, "shared_head", "m0", M)}
+    ${self.stage("values", "v", E, "shared_head", "m0", M)}
     workgroupBarrier();
     let count = min(${TILE}, end - m0);
     for (var j = 0; j < count; j++) {
       ${dotOf("query[d]", `keys[j * ${D4} + d]`, self.bound(D4))}
       var gain = vec4f(); for (var d = 0; d < ${self.bound(E4)}; d++) { gain = fma(above_row[d], values[j * ${E4} + d], gain); }
-      ${pairTerms("at", "m0 + j", "row", pass)} * ${scale};
+      ${pairTerms("at", "m0 + j", "row", pass, "own_delta")} * ${scale};
       for (var d = 0; d < ${self.bound(D4)}; d++) { sum[d] = fma(vec4f(ds), keys[j * ${D4} + d], sum[d]); }
     }
     workgroupBarrier();
   }
   if (live) {
+    ${pass.put("delta", "row", "own_delta")}
     for (var d = 0; d < ${self.bound(D4)}; d++) {
       let out = sum[d];
-      ${pass.putVector("dq", `row * ${D4} + d`, "out")}
+      ${pass.putVector("dq", `dq_at(batch, head, at) + d`, "out")}
     }
   }`;
   return pass.finish("attention dq", ROWS, groups, body);
 }
 
 function keyGradients(context: WebGpuKernelContext): WebGpuPass {
-  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const self = new AttentionPass(context, ["lse", "dy"]);
   const { pass, sizes } = self;
-  const { B, H, G, N, M, D, E } = sizes;
+  const { H, G, N, M, D, E } = sizes;
   const [D4, E4] = [D / 4, E / 4];
+  self.bindDelta(false);
   self.bind("dk", { output: 1 }, context.outputs[1]!, true);
   self.bind("dv", { output: 2 }, context.outputs[2]!, true);
   self.tile("queries", D);
@@ -252,15 +290,17 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
   var value: array<vec4f, ${E4}>;
   var key_sum: array<vec4f, ${D4}>;
   var value_sum: array<vec4f, ${E4}>;
-  for (var d = 0; d < ${self.bound(D4)}; d++) { key[d] = k(row * ${D4} + d); }
-  for (var d = 0; d < ${self.bound(E4)}; d++) { value[d] = v(row * ${E4} + d); }
+  let own_key = k_at(batch, shared_head, at);
+  let own_value = v_at(batch, shared_head, at);
+  for (var d = 0; d < ${self.bound(D4)}; d++) { key[d] = k(own_key + d); }
+  for (var d = 0; d < ${self.bound(E4)}; d++) { value[d] = v(own_value + d); }
   let start = (first_for(batch, block) / ${TILE}) * ${TILE};
   for (var r = 0; r < ${self.int(H / G)}; r++) {
     let head = shared_head * ${self.int(H / G)} + r;
     let first = (batch * ${self.int(H)} + head) * ${self.int(N)};
     for (var n0 = start; n0 < ${self.int(N)}; n0 += ${TILE}) {
-      ${self.stage("queries", "q", D, "first + n0", B * H * N)}
-      ${self.stage("above_rows", "dy", E, "first + n0", B * H * N)}
+      ${self.stage("queries", "q", D, "head", "n0", N)}
+      ${self.stage("above_rows", "dy", E, "head", "n0", N)}
       workgroupBarrier();
       let count = min(${TILE}, ${self.int(N)} - n0);
       for (var j = 0; j < count; j++) {
@@ -276,11 +316,11 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
   if (live) {
     for (var d = 0; d < ${self.bound(D4)}; d++) {
       let out = key_sum[d];
-      ${pass.putVector("dk", `row * ${D4} + d`, "out")}
+      ${pass.putVector("dk", `dk_at(batch, shared_head, at) + d`, "out")}
     }
     for (var d = 0; d < ${self.bound(E4)}; d++) {
       let out = value_sum[d];
-      ${pass.putVector("dv", `row * ${E4} + d`, "out")}
+      ${pass.putVector("dv", `dv_at(batch, shared_head, at) + d`, "out")}
     }
   }`;
   return pass.finish("attention dk dv", ROWS, groups, body);
@@ -288,10 +328,11 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
 
 /** A thread computes one element of the bias's gradient, summing over the axes along which the bias was shared. */
 function biasGradient(context: WebGpuKernelContext): WebGpuPass {
-  const self = new AttentionPass(context, ["lse", "delta", "dy"]);
+  const self = new AttentionPass(context, ["lse", "dy"]);
   const { pass, sizes } = self;
   const { B, H, G, N, M, D, E } = sizes;
   const spec = context.outputs[3]!;
+  self.bindDelta(false);
   self.bind("dbias", { output: 3 }, spec, false);
   const [b, h, n, m] = spec.shape as [number, number, number, number];
   const total = b * h * n * m;
@@ -300,9 +341,12 @@ function biasGradient(context: WebGpuKernelContext): WebGpuPass {
       ? `for (var ${name} = 0; ${name} < ${self.int(full)}; ${name}++) {\n${inside}\n}`
       : `{ let ${name} = ${value};\n${inside}\n}`;
   const pair = `let row = (batch * ${self.int(H)} + head) * ${self.int(N)} + n;
-      let other = (batch * ${self.int(G)} + head / ${self.int(H / G)}) * ${self.int(M)} + m;
-      ${dotOf(`q(row * ${D / 4} + d)`, `k(other * ${D / 4} + d)`, self.bound(D / 4))}
-      var gain = vec4f(); for (var d = 0; d < ${self.bound(E / 4)}; d++) { gain = fma(dy(row * ${E / 4} + d), v(other * ${E / 4} + d), gain); }
+      let own_query = q_at(batch, head, n);
+      let own_dy = dy_at(batch, head, n);
+      let own_key = k_at(batch, head / ${self.int(H / G)}, m);
+      let own_value = v_at(batch, head / ${self.int(H / G)}, m);
+      ${dotOf("q(own_query + d)", "k(own_key + d)", self.bound(D / 4))}
+      var gain = vec4f(); for (var d = 0; d < ${self.bound(E / 4)}; d++) { gain = fma(dy(own_dy + d), v(own_value + d), gain); }
       ${pairTerms("n", "m", "row", pass)};
       sum += ds;`;
   const index = [

@@ -1,30 +1,53 @@
 /** Puts hand-written kernels together from a body and its arguments; long arguments are bound in parts. */
 import { computeType } from "../../../dtype.ts";
+import { rowMajor } from "../../../ir/linear.ts";
 import type { TensorSpec } from "../../../op.ts";
-import type { WebGpuBinding, WebGpuKernelContext, WebGpuPass } from "../custom.ts";
+import type { WebGpuArgument, WebGpuBinding, WebGpuKernelContext, WebGpuPass } from "../custom.ts";
 import { foldGroups, mainHead, product } from "../render/grid.ts";
 import { perWord, Shader, wgslType } from "../render/shader.ts";
 
 /** Workgroups in one dimension that every adapter takes. */
 const MOST_GROUPS = 65535;
 
-type Argument = { name: string; at: number; binding: WebGpuBinding; spec: TensorSpec };
+/** Scratch buffers have no number. */
+type Spec = TensorSpec & Partial<WebGpuArgument>;
+type Argument = { name: string; at: number; units: string; spec: Spec };
 
 export class Pass {
   readonly shader: Shader;
   private readonly arguments = new Map<string, Argument>();
+  private readonly bindings: WebGpuBinding[] = [];
 
   constructor({ limits }: WebGpuKernelContext) {
     this.shader = new Shader(limits.bindingBytes);
   }
 
-  /** Binds an argument. `units`: "vector" for loads and stores of four elements at once. */
-  bind(name: string, binding: WebGpuBinding, spec: TensorSpec, units: "scalar" | "vector" | "atomic" = "scalar"): void {
+  /**
+   * Binds an argument; inputs that lie in one buffer share a binding. `units`: "vector" for loads and stores of four
+   * elements at once.
+   */
+  bind(name: string, binding: WebGpuBinding, spec: Spec, units: "scalar" | "vector" | "atomic" = "scalar"): void {
     const write = !("input" in binding) && !binding.read;
-    const at = this.arguments.size;
-    this.arguments.set(name, { name, at, binding, spec });
-    const bytes = Math.ceil(product(spec.shape) / perWord(spec.dtype)) * 4;
+    const same = [...this.arguments.values()].find(
+      (other) => "input" in binding && other.spec.buffer === spec.buffer && other.units === units,
+    );
+    const at = same?.at ?? this.bindings.push(binding) - 1;
+    this.arguments.set(name, { name, at, units, spec });
+    if (same) return;
+    const bytes = Math.ceil((spec.view?.size ?? product(spec.shape)) / perWord(spec.dtype)) * 4;
     this.shader.declare(at, { dtype: spec.dtype, bytes, access: units, write });
+  }
+
+  /** A function `name_at(i, j, …)`: where the vector of four that starts at element [i j … 0] lies. */
+  defineRows(name: string): void {
+    const { spec } = this.arguments.get(name)!;
+    const strides = spec.view?.strides ?? rowMajor(spec.shape);
+    const axes = spec.shape.slice(0, -1).map((_, i) => `i${i}`);
+    const terms = axes.map((axis, i) => `${axis} * ${this.shader.integer(strides[i]! / 4)}`);
+    if (spec.view) terms.push(this.shader.integer(spec.view.offset / 4));
+    this.shader.define(
+      `fn ${name}_at(${axes.map((axis) => `${axis}: i32`).join(", ")}) -> i32 { return ${terms.join(" + ")}; }`,
+    );
   }
 
   /** Element `index` (an i32 expression) of an argument bound as "scalar". */
@@ -79,8 +102,7 @@ export class Pass {
   /** A pass of `groups` workgroups; in the body `group` is the workgroup's number and `lid` the thread's in it. */
   finish(name: string, threads: number, groups: number, body: string): WebGpuPass {
     const { wgsl, params } = this.shader.finish(name, `${mainHead(threads)}\n${body}\n}\n`, groups);
-    const list = [...this.arguments.values()];
-    const bindings = this.shader.bindings.map(({ buffer, part }) => ({ ...list[buffer]!.binding, part }));
+    const bindings = this.shader.bindings.map(({ buffer, part }) => ({ ...this.bindings[buffer]!, part }));
     const [x, y] = foldGroups(groups, MOST_GROUPS);
     return { name, wgsl, bindings, params, workgroups: [x, y, 1] };
   }

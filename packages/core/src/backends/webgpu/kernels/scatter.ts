@@ -3,7 +3,7 @@
  * their order, and a thread owns a word of the result and walks along the list of its row.
  */
 import type { TensorSpec } from "../../../op.ts";
-import type { WebGpuKernel } from "../custom.ts";
+import type { WebGpuArgument, WebGpuKernel } from "../custom.ts";
 import { perWord, wgslType } from "../render/shader.ts";
 import { Pass } from "./pass.ts";
 
@@ -20,7 +20,7 @@ const folds: Record<string, (a: string, b: string) => string> = {
 /** out[ids[n], d] ∘= updates[n, d], in the order of n. */
 export const scatterWebGpu: WebGpuKernel = (context) => {
   const { inputs, outputs, attributes } = context;
-  const [ids, updates, base] = inputs as [TensorSpec, TensorSpec, TensorSpec | undefined];
+  const [ids, updates, base] = inputs as readonly [WebGpuArgument, WebGpuArgument, WebGpuArgument | undefined];
   const output = outputs[0]!;
   const [rows, width] = output.shape as [number, number];
   const count = ids.shape[0]!;

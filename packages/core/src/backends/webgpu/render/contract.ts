@@ -42,7 +42,7 @@ export function renderContract(
     return renderLoop(loop, buffers, target, addBuffer);
   }
   const tile = chooseTile(kernel, target.big);
-  const parts = chooseParts(kernel, tile);
+  const parts = chooseParts(kernel);
   if (parts === 1) return [new ContractRenderer(kernel, buffers, target, tile, 1).render()];
   const size = product(outer);
   const partial = addBuffer({ dtype: wideOf(kernel), size: parts * size, role: "temporary", position: -1 });
@@ -89,6 +89,8 @@ class ContractRenderer {
   private readonly shader: Shader;
   private readonly target: Target;
   private readonly type: string;
+  /** Element type of the tiles in workgroup memory. */
+  private readonly tileType: string;
   /** The axis that runs fastest in the stores is the tile's column, whichever operand it comes from. */
   private readonly rowAxis: number;
   private readonly columnAxis: number;
@@ -105,6 +107,9 @@ class ContractRenderer {
     this.target = target;
     this.shader = new Shader(target.maxBinding);
     this.type = wgslType[computeType(kernel.dtype)];
+    const half = target.f16 && kernel.a.dtype === "f16" && kernel.b.dtype === "f16";
+    this.tileType = half ? "f16" : this.type;
+    if (half) this.shader.enable("f16");
     const stepsAlong = (id: number): boolean =>
       kernel.stores.every(({ index }) => stepOf(index, { axis: id, lanes: 1 }) === 1);
     const swap = !stepsAlong(2) && stepsAlong(1);
@@ -168,17 +173,23 @@ class ContractRenderer {
         ...[0, 1, 2, 3].map((i) => `let r${i} = load_${name}(z, ${origin} + fq * 4 + ${i}, k0 + kq * 4);`),
         ...[0, 1, 2, 3].map((i) => {
           const c = "xyzw"[i];
-          return `tile_${name}[(kq * 4 + ${i}) * ${quarter} + fq] = vec4<${type}>(r0.${c}, r1.${c}, r2.${c}, r3.${c});`;
+          const value = `vec4<${type}>(r0.${c}, r1.${c}, r2.${c}, r3.${c})`;
+          return `tile_${name}[(kq * 4 + ${i}) * ${quarter} + fq] = ${this.converted(value, this.tileType)};`;
         }),
       );
     } else {
       lines.push(`let kk = k0 + u / ${quarter}; let f = ${origin} + (u % ${quarter}) * 4;`);
       const loads = [0, 1, 2, 3].map((i) => `load_${name}(z, f + ${i}, kk)`);
       const value = along === "own" ? `load_${name}(z, f, kk)` : `vec4<${type}>(${loads.join(", ")})`;
-      lines.push(`tile_${name}[u] = ${value};`);
+      lines.push(`tile_${name}[u] = ${this.converted(value, this.tileType)};`);
     }
     if (units === threads) return ["{", indent(["let u = i32(lid);", ...lines], 2), "}"];
     return [`for (var u = i32(lid); u < ${this.bound(units)}; u += ${threads}) {`, indent(lines, 2), "}"];
+  }
+
+  /** A vector between the types of tiles and of sums. */
+  private converted(vector: string, type: string): string {
+    return this.tileType === this.type ? vector : `vec4<${type}>(${vector})`;
   }
 
   /** A loop bound; compilers for CPUs take seconds over loops that they unroll, so there they must not know it. */
@@ -197,8 +208,8 @@ class ContractRenderer {
     const swap = this.rowAxis === 2;
     this.load("a", swap ? kernel.b : kernel.a, this.a);
     this.load("b", swap ? kernel.a : kernel.b, this.b);
-    shader.define(`var<workgroup> tile_a: array<vec4<${type}>, ${(bk * bm) / 4}>;`);
-    shader.define(`var<workgroup> tile_b: array<vec4<${type}>, ${(bk * bn) / 4}>;`);
+    shader.define(`var<workgroup> tile_a: array<vec4<${this.tileType}>, ${(bk * bm) / 4}>;`);
+    shader.define(`var<workgroup> tile_b: array<vec4<${this.tileType}>, ${(bk * bn) / 4}>;`);
     const [across, down] = [bn / tn, bm / tm];
     const [tilesM, tilesN] = [Math.ceil(this.rows / bm), Math.ceil(this.columns / bn)];
     const count = (n: number): string => `u32(${shader.integer(n)})`;
@@ -212,7 +223,8 @@ class ContractRenderer {
     let [from, to] = ["0", shader.integer(kernel.sum)];
     if (this.parts === 1) head.push("let z = i32(depth);");
     else {
-      const length = shader.integer(Math.ceil(kernel.sum / this.parts / bk) * bk);
+      // A multiple of every tile's bk.
+      const length = shader.integer(Math.ceil(kernel.sum / this.parts / 16) * 16);
       head.push(
         `let z = i32(depth % ${count(kernel.batch)});`,
         `let part = i32(depth / ${count(kernel.batch)});`,
@@ -225,8 +237,10 @@ class ContractRenderer {
     const sums = Array.from({ length: tm }, (_, i) => Array.from({ length: bVectors }, (_, j) => `c${i}_${j}`));
     for (const name of sums.flat()) head.push(`var ${name} = vec4<${type}>();`);
     const inner: string[] = [];
-    for (let i = 0; i < aVectors; i++) inner.push(`let a${i} = tile_a[k * ${bm / 4} + ty + ${i * down}];`);
-    for (let j = 0; j < bVectors; j++) inner.push(`let b${j} = tile_b[k * ${bn / 4} + tx + ${j * across}];`);
+    for (let i = 0; i < aVectors; i++)
+      inner.push(`let a${i} = ${this.converted(`tile_a[k * ${bm / 4} + ty + ${i * down}]`, type)};`);
+    for (let j = 0; j < bVectors; j++)
+      inner.push(`let b${j} = ${this.converted(`tile_b[k * ${bn / 4} + tx + ${j * across}]`, type)};`);
     sums.forEach((row, i) => {
       row.forEach((name, j) => {
         inner.push(`${name} += a${i >> 2}.${"xyzw"[i & 3]} * b${j};`);

@@ -52,6 +52,7 @@ export class Shader {
   private readonly words: number[] = [];
   private readonly helpers = new Set<string>();
   private readonly functions: string[] = [];
+  private readonly extensions = new Set<string>();
   private readonly declared = new Map<number, { name: string; parts: number } & Declaration>();
   private readonly order: { buffer: number; part: number; write: boolean }[] = [];
   private readonly maxBinding: number;
@@ -92,6 +93,11 @@ export class Shader {
 
   helper(text: string): void {
     this.helpers.add(text);
+  }
+
+  /** Asks for a language extension. */
+  enable(extension: string): void {
+    this.extensions.add(extension);
   }
 
   /** Adds a function of this kernel alone. */
@@ -153,7 +159,7 @@ export class Shader {
 
   /** The whole module. `main` is the text after the declarations. */
   finish(name: string, main: string, groups: number): Rendered {
-    const lines: string[] = [];
+    const lines = [...this.extensions].map((extension) => `enable ${extension};`);
     let binding = 0;
     for (const { name: base, parts, ...declaration } of this.declared.values()) {
       const mode = declaration.write ? "read_write" : "read";

@@ -8,6 +8,8 @@ export type Target = {
   maxBuffers: number;
   /** A CPU pretends to be a GPU: compiling takes seconds, so loops must not be unrolled. */
   software: boolean;
+  /** Whether shaders may use f16 (the feature `shader-f16`). */
+  f16: boolean;
   /** The tile for matrix products with enough work for big ones. */
   big: Tile;
 };
@@ -19,10 +21,11 @@ export type Target = {
 export function targetOf(
   limits: { maxStorageBufferBindingSize: number; maxStorageBuffersPerShaderStage: number },
   software: boolean,
+  f16: boolean,
 ): Target {
   const maxBinding = Math.floor(limits.maxStorageBufferBindingSize / 256) * 256;
   const maxBuffers = limits.maxStorageBuffersPerShaderStage;
-  return { maxBinding, maxBuffers, software, big: software ? TILES.tall : TILES.medium };
+  return { maxBinding, maxBuffers, software, f16, big: software ? TILES.tall : TILES.medium };
 }
 
 /** How many bindings a buffer takes: each is a range of at most `maxBinding` bytes. */

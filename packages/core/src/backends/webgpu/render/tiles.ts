@@ -31,9 +31,13 @@ export function chooseTile(shape: ProductShape, big: Tile): Tile {
   return TILES.small;
 }
 
-/** In how many parts to cut the sum when there are few tiles and the sum is long; depends on the shape only. */
-export function chooseParts(shape: ProductShape, tile: Tile): number {
-  const tiles = tilesFor(shape, tile);
+/**
+ * In how many parts to cut the sum when there are few tiles and the sum is long. It depends on the shape only, not on
+ * the tile that was fastest this time: parts decide the order of additions, and a run that is resumed must go on bit for
+ * bit. (Within a part every tile adds in the order of the sum.)
+ */
+export function chooseParts(shape: ProductShape): number {
+  const tiles = tilesFor(shape, TILES.medium);
   if (tiles >= 64 || shape.sum < 1024) return 1;
   return Math.max(1, Math.min(Math.ceil(128 / tiles), Math.floor(shape.sum / 256), 16));
 }
