@@ -24,15 +24,19 @@ export const castOp: ElementwiseOp = {
   },
   wgsl([x], [from], result) {
     if (from === result) return x!;
-    if (from === "f32" && result === "i32") {
-      // The greatest f32 below 2³¹ is 2147483520: what lies above saturates by hand.
-      return `select(i32(clamp(${x}, -2147483648.0, 2147483520.0)), 2147483647, ${x} >= 2147483648.0)`;
-    }
-    if (from === "f32" && result === "u32") {
-      return `select(u32(clamp(${x}, 0.0, 4294967040.0)), 4294967295u, ${x} >= 4294967296.0)`;
-    }
+    if (from === "f32" && (result === "i32" || result === "u32")) return `op_to_${result}(${x})`;
     return `${result}(${x})`;
   },
+  // NaN is told by its bits, since WGSL may assume that there is none. The greatest f32 below 2³¹ is 2147483520, and
+  // below 2³² 4294967040: what lies above saturates by hand.
+  wgslHelper: `fn op_to_i32(x: f32) -> i32 {
+  if ((bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u) { return 0; }
+  return select(i32(clamp(x, -2147483648.0, 2147483520.0)), 2147483647, x >= 2147483648.0);
+}
+fn op_to_u32(x: f32) -> u32 {
+  if ((bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u) { return 0u; }
+  return select(u32(clamp(x, 0.0, 4294967040.0)), 4294967295u, x >= 4294967296.0);
+}`,
   vjp: ({ dy: [dy], inputs: [x] }) => [isFloat(x!.dtype) ? dy!.cast(x!.dtype) : null],
   test: { domain: [[0, 200]], ulp: 0, dtypes: ["f32", "i32", "u32", "bool"] },
 };

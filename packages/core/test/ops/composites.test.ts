@@ -1,13 +1,14 @@
 /** Composite ops and kernels: every device against the reference, and gradients of both orders. */
 import { describe, expect, test } from "vitest";
-import { type DType, isFloat } from "../../src/dtype.ts";
+import { isFloat } from "../../src/dtype.ts";
 import { callKernel } from "../../src/graph/kernel.ts";
 import { type DeviceName, realize, type Tensor, useDevice } from "../../src/index.ts";
 import type { Attributes, KernelOp } from "../../src/op.ts";
 import { scanOp } from "../../src/ops/scan.ts";
 import { scatterOp } from "../../src/ops/scatter.ts";
 import { sortOp } from "../../src/ops/sort.ts";
-import { CASES, type Input, type OpCase } from "./cases.ts";
+import { CASES } from "./cases.ts";
+import { inputsOf, outputsOf, valuesOf } from "./composite-inputs.ts";
 import {
   epsilon,
   expectNear,
@@ -15,35 +16,14 @@ import {
   gradientLoss,
   make,
   numbers,
-  OTHERS,
   onDevice,
   seedOf,
   sequence,
-  sizeOf,
+  WITH_GPU,
   weighted,
 } from "./harness.ts";
 
-function valuesOf(input: Input, name: string, at: number): number[] {
-  if (input.values) return [...input.values];
-  const { low = -2, high = 2, dtype = "f32" } = input;
-  const next = sequence(seedOf(`${name} ${at}`));
-  const size = sizeOf(input.shape);
-  if (!input.distinct) return numbers(next, dtype, size, low, high);
-  // A shuffled grid: neighbours differ by one step.
-  const order = Array.from({ length: size }, (_, i) => i).sort(() => next() - 0.5);
-  return order.map((i) => Math.fround(low + ((high - low) * (i + 0.5)) / size));
-}
-
-const inputsOf = (each: OpCase, dtype: DType = "f32"): Tensor[] =>
-  each.inputs.map((input, i) => {
-    const own = input.dtype ?? "f32";
-    return make(valuesOf(input, each.name, i), input.shape, isFloat(own) ? dtype : own);
-  });
-
-const outputsOf = (each: OpCase, inputs: readonly Tensor[]): readonly Tensor[] =>
-  [each.fn(...inputs)].flat() as Tensor[];
-
-describe.each(OTHERS)("composites on %s", (device: DeviceName) => {
+describe.each(WITH_GPU)("composites on %s", (device: DeviceName) => {
   test.each(CASES.map((each) => [each.name, each] as const))("%s", async (name, each) => {
     const build = () => outputsOf(each, inputsOf(each));
     await useDevice("js");
@@ -103,7 +83,7 @@ describe("gradients of composites", () => {
   });
 });
 
-describe.each(["js", ...OTHERS] as DeviceName[])("references of kernels on %s", (device) => {
+describe.each(["js", ...WITH_GPU] as DeviceName[])("references of kernels on %s", (device) => {
   const next = sequence(5);
   const rows = numbers(next, "f32", 3 * 70, -2, 2).map((v) => Math.round(v * 4) / 4);
   const x = (n: number): Tensor => make(rows.slice(0, 3 * n), [3, n], "f32");

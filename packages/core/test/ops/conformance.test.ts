@@ -3,7 +3,6 @@ import { beforeAll, describe, test } from "vitest";
 import { type DType, isFloat } from "../../src/dtype.ts";
 import { type DeviceName, iota, type Tensor, useDevice } from "../../src/index.ts";
 import type { ElementwiseOp, ReduceOp } from "../../src/op.ts";
-import { bitcast } from "../../src/ops/bits.ts";
 import { applyElementwise } from "../../src/ops/define.ts";
 import { ELEMENTWISE, REDUCTIONS } from "../../src/ops/records.ts";
 import { reduce } from "../../src/ops/reduce.ts";
@@ -13,83 +12,17 @@ import {
   gradcheck,
   gradientLoss,
   LAYOUTS,
-  type Layout,
   laidOut,
   make,
   numbers,
-  OTHERS,
   onDevice,
   seedOf,
   sequence,
   sizeOf,
+  WITH_GPU,
   weighted,
 } from "./harness.ts";
-
-const SHAPES = [[], [1], [0], [7], [5, 13], [3, 4, 33], [2, 0, 3]] as const;
-
-type Case = { name: string; dtype: DType; target: DType | null; shape: readonly number[]; layouts: Layout[] };
-
-/** Result dtypes to try for ops that are told theirs. */
-function targets(op: ElementwiseOp, dtype: DType): (DType | null)[] {
-  if (op.name === "cast")
-    return ["f32", "f16", "bf16", "i32", "u32", "u8", "bool"].filter((t) => t !== dtype) as DType[];
-  if (op.name === "bitcast") return (["f32", "i32", "u32"] as const).filter((t) => t !== dtype);
-  return [null];
-}
-
-function casesOf(op: ElementwiseOp): Case[] {
-  const found: Case[] = [];
-  let turn = seedOf(op.name);
-  for (const dtype of op.test?.dtypes ?? (["f32"] as const)) {
-    for (const target of targets(op, dtype)) {
-      const shapes = FULL || target === null ? SHAPES : [SHAPES[4]];
-      for (const shape of shapes) {
-        for (const layout of LAYOUTS) {
-          turn++;
-          // In turn: each shape with one layout, another one for every dtype; f32 sees all.
-          if (!FULL && (dtype !== "f32" || target !== null) && turn % LAYOUTS.length !== 0) continue;
-          const others = [layout, LAYOUTS[turn % 5]!, LAYOUTS[(turn * 3) % 5]!];
-          const layouts = shape.length === 0 ? others.map(() => "contiguous" as const) : others;
-          found.push({
-            name: `${op.name} ${dtype}${target ? `→${target}` : ""} [${shape}] ${layouts.join(",")}`,
-            dtype,
-            target,
-            shape,
-            layouts,
-          });
-        }
-      }
-    }
-  }
-  return found;
-}
-
-function argumentOf(op: ElementwiseOp, at: number, each: Case): Tensor {
-  const dtype = op.name === "where" && at === 0 ? "bool" : each.dtype;
-  const [low, high] = op.test?.domain?.[at] ?? op.test?.domain?.at(-1) ?? [-4, 4];
-  const next = sequence(seedOf(`${each.name} ${at}`));
-  return laidOut(each.layouts[at]!, each.shape, dtype, (n) => numbers(next, dtype, n, low, high));
-}
-
-/** The op as the library applies it: u8 by way of u32. */
-function applied(op: ElementwiseOp, args: readonly Tensor[], target: DType | null): Tensor {
-  if (op.name === "cast") return args[0]!.cast(target!);
-  if (op.name === "bitcast") return bitcast(args[0]!, target!);
-  if (args.at(-1)!.dtype !== "u8" || op.name === "where") return applyElementwise(op, args);
-  const result = applyElementwise(
-    op,
-    args.map((x) => x.cast("u32")),
-  );
-  return result.dtype === "u32" ? result.cast("u8") : result;
-}
-
-const argumentsOf = (op: ElementwiseOp, each: Case): Tensor[] =>
-  Array.from({ length: op.arity }, (_, at) => argumentOf(op, at, each));
-
-const tolerance = (op: { test?: { ulp?: number; absolute?: number } }): { ulp: number; absolute: number } => ({
-  ulp: op.test?.ulp ?? 4,
-  absolute: op.test?.absolute ?? 1e-6,
-});
+import { applied, argumentsOf, casesOf, targets, tolerance } from "./record-cases.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 const SPECIAL = [0, -0, 1, -1, 0.5, -2.5, inf, -inf, nan, 1e20, -1e20, 1e-20];
@@ -98,7 +31,7 @@ const SPECIAL = [0, -0, 1, -1, 0.5, -2.5, inf, -inf, nan, 1e20, -1e20, 1e-20];
 const sampled = <T>(device: DeviceName, cases: readonly T[]): readonly T[] =>
   device === "webgpu" && !FULL ? cases.filter((_, i) => i % 4 === 0) : cases;
 
-describe.each(OTHERS)("elementwise ops on %s", (device: DeviceName) => {
+describe.each(WITH_GPU)("elementwise ops on %s", (device: DeviceName) => {
   test.each(ELEMENTWISE.map((op) => [op.name, op] as const))("%s", async (_name, op) => {
     const cases = sampled(device, casesOf(op));
     const build = () => cases.map((each) => applied(op, argumentsOf(op, each), each.target));
@@ -165,7 +98,7 @@ describe("elementwise ops, exact points", () => {
       );
       return [applyElementwise(op, args)];
     };
-    for (const device of ["js", ...OTHERS] as DeviceName[]) {
+    for (const device of ["js", ...WITH_GPU] as DeviceName[]) {
       const [got] = await onDevice(device, build);
       expectNear(
         got!,
@@ -221,7 +154,7 @@ describe("gradients against central differences", () => {
   });
 });
 
-describe.each(OTHERS)("reductions on %s", (device: DeviceName) => {
+describe.each(WITH_GPU)("reductions on %s", (device: DeviceName) => {
   const shapes: [readonly number[], readonly (readonly number[])[]][] = [
     [[7], [[0]]],
     [

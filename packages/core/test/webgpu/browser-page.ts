@@ -41,7 +41,7 @@ export async function attentionLoss(device: "webgpu" | "js"): Promise<number[][]
 }
 
 /** The class of error after the application destroyed its own device. */
-export async function afterLoss(): Promise<string> {
+export async function afterDestroy(): Promise<string> {
   const adapter = await navigator.gpu.requestAdapter();
   const device = await adapter!.requestDevice();
   const backend = await createWebGpuBackend({ device });
@@ -52,3 +52,5 @@ export async function afterLoss(): Promise<string> {
     (error: Error) => error.name,
   );
 }
+
+export { conformance } from "./browser-conformance.ts";

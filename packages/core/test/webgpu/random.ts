@@ -32,7 +32,9 @@ function install(): void {
   installed = true;
   for (const [name, wgsl] of Object.entries(records)) Object.assign(ops[name as keyof typeof ops], { wgsl });
   const { cast } = ops;
-  Object.assign(ops, { cast: (to: DType): ElementwiseOp => ({ ...cast(to), wgsl: castOp.wgsl }) });
+  Object.assign(ops, {
+    cast: (to: DType): ElementwiseOp => ({ ...cast(to), wgsl: castOp.wgsl, wgslHelper: castOp.wgslHelper! }),
+  });
 }
 
 export function randomLoop(seed: number): Case {

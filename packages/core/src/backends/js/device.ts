@@ -146,9 +146,11 @@ function reduce(op: ReduceOp, node: ProgramNode, operand: ProgramNode, x: Float6
   forEachIndex(operand.shape, (index, at) => {
     let to = 0;
     for (let i = 0; i < index.length; i++) to += index[i]! * strides[i]!;
-    out[to] = wrap(node.dtype, op.combine.eval([out[to]!, x[at]!], [type, type], type));
+    const value = op.combine.eval([out[to]!, x[at]!], [type, type], type);
+    // Integers wrap at every step; narrow floats are summed wide and rounded once.
+    out[to] = isFloat(node.dtype) ? value : wrap(node.dtype, value);
   });
-  return out;
+  return out.map((value) => wrap(node.dtype, value));
 }
 
 function view(op: ViewOp, node: ProgramNode, operand: ProgramNode, x: Float64Array): Float64Array {
