@@ -13,6 +13,8 @@ export type Executable = { readonly schedule: Schedule; dispose(): void };
  */
 export type Backend = {
   readonly name: "wasm" | "webgpu" | (string & {});
+  /** Why the device cannot be used any more (every call throws it); null or absent while it can. */
+  readonly lost?: Error | null;
   /** Greatest number of buffers one loop kernel may touch; the scheduler splits kernels that need more. */
   readonly maxKernelBuffers: number;
   /** How many of those a buffer counts for (a webgpu tensor longer than a binding takes several); default 1. */

@@ -1,5 +1,6 @@
 import type { Buffer } from "../backends/backend.ts";
 import type { GpuDevice } from "../backends/webgpu/gpu-types.ts";
+import { debug } from "../debug.ts";
 import type { DType, HostArray, HostData } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import type { Program, Supports } from "../graph/program.ts";
@@ -10,6 +11,8 @@ export type Prepared = { readonly kernels: number; dispose(): void };
 /** Where tensors live and programs run. */
 export type Device = {
   readonly name: string;
+  /** Why the device cannot be used any more (a GPU that was lost); every call throws it. Null or absent while it can. */
+  readonly lost?: Error | null;
   readonly supports: Supports;
   /** Room for `size` elements. Throws `OutOfMemoryError`. */
   allocate(dtype: DType, size: number): Buffer;
@@ -38,6 +41,11 @@ export type DeviceOptions = {
   threads?: number;
   /** Fused multiply-add on the wasm device; default: where the engine has it. */
   relaxed?: boolean;
+  /**
+   * On the webgpu device: f16 operands of matrix products stay f16 up to the registers; sums are f32 all the same.
+   * Throws `FeatureMissingError` where the adapter has no `shader-f16`.
+   */
+  f16?: boolean;
   /** Greatest memory of the wasm device in bytes; default 4 GiB. */
   maximumBytes?: number;
   /**
@@ -86,18 +94,25 @@ async function chooseDevice(): Promise<Device> {
   if (wanted) return openDevice(wanted as DeviceName);
   const { hasHardwareAdapter } = await import("../backends/webgpu/adapter.ts");
   if (await hasHardwareAdapter()) return openDevice("webgpu");
+  debug("device", () => ({ text: "webgpu: no hardware adapter, so wasm is used" }));
   return openDevice("wasm");
 }
 
-/** Opens a device once per name. Throws `BackendUnavailableError` with what to install or enable. */
-export function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
+/**
+ * Opens a device once per name, and anew after it was lost. Throws `BackendUnavailableError` with what to install or
+ * enable.
+ */
+export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   const key = `${name} ${JSON.stringify(options)}`;
-  let device = devices.get(key);
-  if (!device) {
-    device = makeDevice(name, options);
-    devices.set(key, device);
-    device.catch(() => devices.delete(key));
-  }
+  const known = devices.get(key);
+  if (known && !(await known).lost) return known;
+  // Others may have waited for the same loss.
+  if (devices.get(key) !== known) return openDevice(name, options);
+  const device = makeDevice(name, options);
+  devices.set(key, device);
+  device.catch(() => {
+    if (devices.get(key) === device) devices.delete(key);
+  });
   return device;
 }
 
@@ -110,7 +125,7 @@ async function makeDevice(name: DeviceName, options: DeviceOptions): Promise<Dev
   }
   if (name === "webgpu") {
     const { createWebGpuBackend } = await import("../backends/webgpu/index.ts");
-    return schedulingDevice(await createWebGpuBackend({}));
+    return schedulingDevice(await createWebGpuBackend({ f16: options.f16 }));
   }
   throw new VlmError("ArgumentError", "DEVICE_NAME", {
     what: `no device is called "${name}"`,
@@ -152,6 +167,7 @@ function adoptGpuDevice(gpu: GpuDevice): Promise<Device> {
       return schedulingDevice(await createWebGpuBackend({ device: gpu }));
     })();
     adopted.set(gpu, device);
+    device.catch(() => adopted.delete(gpu));
   }
   return device;
 }

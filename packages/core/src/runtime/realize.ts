@@ -25,6 +25,8 @@ export class RealStorage implements Storage {
   device: Device | null = null;
   buffer: Buffer | null = null;
   gone: string | null = null;
+  /** Why the run that was to fill it failed: told to everyone who uses it. */
+  failure: unknown = null;
   /** Bytes of JavaScript memory that make the garbage collector feel the weight of the device memory. */
   ballast: ArrayBuffer | null = null;
   /** True for a device copy of data that the host still has: it may be dropped and made again. */
@@ -108,6 +110,20 @@ export async function execute(
   leaves: readonly Node[],
   outputs: readonly RealStorage[],
 ): Promise<Started> {
+  try {
+    return await start(device, program, leaves, outputs);
+  } catch (error) {
+    for (const storage of outputs) storage.failure = error;
+    throw error;
+  }
+}
+
+async function start(
+  device: Device,
+  program: Program,
+  leaves: readonly Node[],
+  outputs: readonly RealStorage[],
+): Promise<Started> {
   const prepared = await cache.get(device, program);
   await pressure();
   const inputs = leaves.map((leaf) => bufferOf(leaf, device));
@@ -131,8 +147,11 @@ export async function execute(
   // A run on the results of a failed run has failed too.
   const open = leaves.map((leaf) => storageOf(leaf)).filter((storage) => !storage.settled);
   const verdict = open.length === 0 ? run : Promise.all([run, ...open.map((storage) => storage.ready)]).then(() => {});
-  verdict.catch(() => {
-    for (const storage of outputs) releaseStorage(storage, "its computation failed");
+  verdict.catch((error) => {
+    for (const storage of outputs) {
+      storage.failure = error;
+      releaseStorage(storage, "its computation failed");
+    }
   });
   return { verdict };
 }
@@ -140,9 +159,10 @@ export async function execute(
 /** The device memory of a leaf, uploading host data on first use. */
 function bufferOf(leaf: Node, device: Device): Buffer {
   const storage = storageOf(leaf);
-  if (storage.gone !== null) throw goneError(leaf, storage.gone);
+  if (storage.gone !== null || storage.failure !== null) throw goneError(leaf, storage.gone);
   const host = leaf.attributes.host as HostData | undefined;
   if (storage.device !== device && storage.device !== null) {
+    if (!host && storage.device.lost) throw storage.device.lost;
     if (!host) {
       throw new VlmError("GraphError", "DEVICE_MIXED", {
         what: `a tensor ${shown(leaf.shape)} lies on ${storage.device.name}, the computation runs on ${device.name}`,
@@ -153,9 +173,14 @@ function bufferOf(leaf: Node, device: Device): Buffer {
     freeNow(storage);
   }
   if (storage.buffer === null) {
-    if (!host) throw goneError(leaf, "its computation failed");
+    if (!host) throw goneError(leaf, null);
     const buffer = device.allocate(leaf.dtype, leaf.size);
-    device.write(buffer, host);
+    try {
+      device.write(buffer, host);
+    } catch (error) {
+      device.free(buffer);
+      throw error;
+    }
     storage.uploaded = true;
     storage.origin = leaf.origin;
     storage.device = device;
@@ -165,9 +190,12 @@ function bufferOf(leaf: Node, device: Device): Buffer {
   return storage.buffer;
 }
 
-function goneError(node: Node, why: string): VlmError {
+/** The error of the run that was to make a node, or why its data was given up since. */
+function goneError(node: Node, why: string | null): unknown {
+  const { failure } = storageOf(node);
+  if (failure !== null) return failure;
   return new VlmError("DisposedError", "STORAGE_GONE", {
-    what: `the data of a tensor ${shown(node.shape)} is gone: ${why}`,
+    what: `the data of a tensor ${shown(node.shape)} is gone: ${why ?? "its computation failed"}`,
     where: node.where ?? undefined,
     hint: "read or recompute it before that happens",
   });

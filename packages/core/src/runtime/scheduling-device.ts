@@ -13,8 +13,11 @@ export function schedulingDevice(backend: Backend): Device {
   const native = (op: KernelOp): boolean => backend.name in op && op[backend.name as "wasm" | "webgpu"] !== undefined;
   return {
     name: backend.name,
+    get lost() {
+      return backend.lost ?? null;
+    },
     supports: ({ op, attributes, inputs }) =>
-      op.kind === "kernel" && native(op) && (op.when?.(inputs, attributes, backend.name) ?? true),
+      op.kind === "kernel" && native(op) && (op.when?.(inputs, attributes, backend) ?? true),
     allocate: (dtype, size) => backend.allocate(dtype, size),
     free: (buffer) => backend.free(buffer),
     write: (buffer, data) => backend.write(buffer, data),

@@ -194,6 +194,34 @@ describe("plans", () => {
   });
 });
 
+describe("f16", () => {
+  it("as operands of products: bit for bit what f32 gives, where the adapter has it", async () => {
+    const half = await createWebGpuBackend({ software: false, tune: false, f16: true });
+    const schedule = product(64, 48, 72, false, "f16");
+    const inputs = inputsOf(schedule, 5);
+    const sources: string[] = [];
+    const undo = onDebug((event) => event.kind === "source" && sources.push(event.text), 4);
+    const got = await runOn(half, schedule, inputs).finally(undo);
+    expect(sources.some((text) => text.startsWith("enable f16;"))).toBe(true);
+    expect(got).toEqual(await runOn(backend, schedule, inputs));
+    expect(difference(schedule, got, expected(schedule, inputs))).toBeNull();
+    await half.dispose();
+  });
+
+  it("is refused by name where the adapter has it not; without asking it is storage", async () => {
+    const { device, destroy } = await faultyDevice("throws", 0);
+    await expect(createWebGpuBackend({ device, f16: true })).rejects.toMatchObject({
+      name: "FeatureMissingError",
+      code: "WEBGPU_FEATURE",
+      message: expect.stringMatching(/has no shader-f16/),
+    });
+    const plain = await createWebGpuBackend({ device, software: true, tune: false });
+    await same(plain, product(20, 24, 28, false, "f16"));
+    await plain.dispose();
+    destroy();
+  });
+});
+
 describe("a device with narrow bindings", () => {
   it("reads and writes tensors that are longer than a binding", async () => {
     const narrow = await faultyDevice("throws", 0, { limits: { maxStorageBufferBindingSize: 1024 } });
@@ -257,13 +285,13 @@ describe("errors", () => {
   });
 
   it("a lost device fails what is pending and everything after, and the application's device is not destroyed", async () => {
-    const { device, destroy } = await faultyDevice("throws", 0);
+    const { device, lose } = await faultyDevice("throws", 0);
     const on = await createWebGpuBackend({ device, software: true });
     const executable = await on.prepare(scaled(8, 2));
     const [x, y] = [on.allocate("f32", 8), on.allocate("f32", 8)] as [Buffer, Buffer];
     on.write(x, new Float32Array(8));
     const pending = Promise.allSettled([on.run(executable, [x], [y]), on.read(y)]);
-    destroy();
+    lose();
     const lost = expect.objectContaining({ name: "DeviceLostError", recoverable: true });
     for (const each of await pending) if (each.status === "rejected") expect(each.reason).toEqual(lost);
     await expect(on.run(executable, [x], [y])).rejects.toEqual(lost);

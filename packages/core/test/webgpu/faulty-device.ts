@@ -1,7 +1,8 @@
 /** A GPUDevice whose k-th call fails, in one of the ways that real devices fail. */
 import { findAdapter } from "../../src/backends/webgpu/adapter.ts";
 
-export type Fault = "throws" | "validation" | "memory" | "lost" | "map";
+/** `map`: a mapping is refused; `never`: a promise stays open. */
+export type Fault = "throws" | "validation" | "memory" | "lost" | "map" | "never";
 
 export type FaultyDevice = {
   device: GPUDevice;
@@ -11,6 +12,10 @@ export type FaultyDevice = {
   happened(): boolean;
   /** Buffers created and not destroyed. */
   buffers(): number;
+  /** An error outside every scope. */
+  stray(message: string): void;
+  /** As a driver's reset would: `lost` tells a reason that is not the application's. */
+  lose(): void;
   destroy(): void;
 };
 
@@ -40,12 +45,16 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
   });
   real.lost.then(lose);
 
+  const loseNow = (): void => {
+    lose({ reason: "unknown", message: "injected" } as GPUDeviceLostInfo);
+    real.destroy();
+  };
+
   const fail = (name: string): void => {
     happened = true;
     if (fault === "throws") throw new TypeError(`injected: ${name}`);
     if (fault === "lost") {
-      lose({ reason: "unknown", message: "injected" } as GPUDeviceLostInfo);
-      real.destroy();
+      loseNow();
       return;
     }
     const filter = fault === "memory" ? "out-of-memory" : "validation";
@@ -57,7 +66,14 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
   };
   const listeners = new Set<(event: Event) => void>();
   const counted = (name: string): void => {
-    if (fault !== "map" && ++calls === at) fail(name);
+    if (fault !== "map" && fault !== "never" && ++calls === at) fail(name);
+  };
+  /** The promise of a call, or one that nobody ever settles. */
+  const answered = <T>(promise: Promise<T>): Promise<T> => {
+    if (fault !== "never" || ++calls !== at) return promise;
+    happened = true;
+    promise.catch(() => {});
+    return new Promise<T>(() => {});
   };
 
   const wrapped = <T extends object>(target: T, overrides: Record<string, unknown>): T =>
@@ -82,7 +98,7 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
         return Promise.reject(new DOMException("", "AbortError"));
       }
       counted("mapAsync");
-      return mapAsync.apply(buffer, args);
+      return answered(mapAsync.apply(buffer, args));
     };
     return buffer;
   };
@@ -93,7 +109,8 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
         name,
         (...args: unknown[]) => {
           counted(name);
-          return (Reflect.get(target, name) as (...args: unknown[]) => unknown).apply(target, args);
+          const result = (Reflect.get(target, name) as (...args: unknown[]) => unknown).apply(target, args);
+          return result instanceof Promise ? answered(result) : result;
         },
       ]),
     );
@@ -113,10 +130,11 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
       real.pushErrorScope(filter);
       scopes.push({ filter, error: null });
     },
-    popErrorScope: async () => {
-      const { error } = scopes.pop()!;
-      const found = await real.popErrorScope();
-      return error ?? found;
+    popErrorScope: () => {
+      const { error, filter } = scopes.pop()!;
+      const found = real.popErrorScope().then((own) => error ?? own);
+      // Scopes come in threes; one of them is enough to leave open.
+      return filter === "validation" ? answered(found) : found;
     },
   });
   return {
@@ -124,6 +142,11 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
     calls: () => calls,
     happened: () => happened,
     buffers: () => live.size,
+    lose: loseNow,
+    stray: (message) => {
+      const error = new GPUValidationError(message) as GPUError;
+      for (const listener of listeners) listener({ error, preventDefault: () => {} } as unknown as Event);
+    },
     destroy: () => real.destroy(),
   };
 }

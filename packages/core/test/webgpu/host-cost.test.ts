@@ -2,41 +2,8 @@ import { expect, it } from "vitest";
 import { createWebGpuBackend } from "../../src/backends/webgpu/index.ts";
 import type { BufferSpec, Kernel } from "../../src/ir/kernel.ts";
 import { addOp } from "../../src/ops/arithmetic.ts";
+import { idleDevice } from "./idle-device.ts";
 import { input, map, output, temporary } from "./schedules.ts";
-
-/** A device that takes every call and does nothing: what is left is this library's own work. */
-function idleDevice(made: { groups: number; submits: number; encoders: number }): GPUDevice {
-  const nothing = (): void => {};
-  const buffer = () => ({ destroy: nothing, mapAsync: async () => {}, unmap: nothing });
-  const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing, end: nothing };
-  const limits = {
-    maxBufferSize: 2 ** 30,
-    maxStorageBufferBindingSize: 2 ** 27,
-    maxStorageBuffersPerShaderStage: 8,
-    maxComputeWorkgroupsPerDimension: 65535,
-    maxComputeWorkgroupStorageSize: 16384,
-    maxComputeInvocationsPerWorkgroup: 256,
-    minUniformBufferOffsetAlignment: 256,
-  };
-  return {
-    limits,
-    features: new Set(),
-    lost: new Promise(nothing),
-    createBuffer: buffer,
-    createBindGroup: () => ({ id: ++made.groups }),
-    createBindGroupLayout: () => ({}),
-    createPipelineLayout: () => ({}),
-    createShaderModule: () => ({}),
-    createComputePipelineAsync: async () => ({}),
-    createCommandEncoder: () => {
-      made.encoders++;
-      return { beginComputePass: () => pass, finish: nothing };
-    },
-    queue: { submit: () => made.submits++, writeBuffer: nothing, onSubmittedWorkDone: async () => {} },
-    pushErrorScope: nothing,
-    popErrorScope: async () => null,
-  } as unknown as GPUDevice;
-}
 
 it("a warm run makes no objects and is one submission", async () => {
   const made = { groups: 0, submits: 0, encoders: 0 };

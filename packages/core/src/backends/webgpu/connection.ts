@@ -1,6 +1,6 @@
 /** A GPUDevice with a memory: whether it is lost, and which errors belong to which call. */
 import { type AdapterInfo, describeAdapter, findAdapter } from "./adapter.ts";
-import { deviceLost, disposed, invalid, outOfMemory, unavailable, wrap } from "./errors.ts";
+import { destroyed, deviceLost, disposed, invalid, outOfMemory, unavailable, wrap } from "./errors.ts";
 
 const WANTED_LIMITS = [
   "maxBufferSize",
@@ -10,6 +10,14 @@ const WANTED_LIMITS = [
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
 ] as const;
+
+/** Milliseconds without any answer after which a device counts as lost: drivers reset a GPU that hangs within seconds. */
+const PATIENCE = 120_000;
+const SOFTWARE_PATIENCE = 1_200_000;
+const TICKS = 4;
+
+/** Milliseconds by which the news of a loss may be later than its first effect. */
+const LOSS_NEWS = 100;
 
 const WANTED_FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
 
@@ -25,10 +33,17 @@ export class Connection {
   private readonly whenGone: Promise<never>;
   private fail!: (error: Error) => void;
 
-  constructor(device: GPUDevice, info: AdapterInfo, own: boolean) {
+  private readonly patience: number;
+  /** Answers that the device owes, and quarters of its patience that passed without any. */
+  private owed = 0;
+  private silent = 0;
+  private clock: ReturnType<typeof setInterval> | null = null;
+
+  constructor(device: GPUDevice, info: AdapterInfo, own: boolean, patience?: number) {
     this.device = device;
     this.info = info;
     this.own = own;
+    this.patience = patience ?? (info.software ? SOFTWARE_PATIENCE : PATIENCE);
     const has = (name: string): boolean => device.features.has(name as GPUFeatureName);
     this.features = { f16: has("shader-f16"), subgroups: has("subgroups"), timestamps: has("timestamp-query") };
     this.whenGone = new Promise((_, reject) => {
@@ -36,7 +51,7 @@ export class Connection {
     });
     this.whenGone.catch(() => {});
     device.lost.then(
-      ({ reason, message }) => this.lose(deviceLost(reason, message)),
+      ({ reason, message }) => this.lose(reason === "destroyed" ? destroyed() : deviceLost(reason, message)),
       () => {},
     );
     device.addEventListener?.("uncapturederror", this.onStray);
@@ -52,6 +67,22 @@ export class Connection {
   private lose(error: Error): void {
     this.gone ??= error;
     this.fail(this.gone);
+    this.rest();
+  }
+
+  private rest(): void {
+    if (this.clock !== null) clearInterval(this.clock);
+    this.clock = null;
+  }
+
+  /** Ticks while the device owes answers. (Ticks rather than a deadline: a busy program must not be taken for a dead device.) */
+  private watch(): void {
+    if (this.clock !== null) return;
+    this.silent = 0;
+    this.clock = setInterval(() => {
+      if (++this.silent < TICKS) return;
+      this.lose(deviceLost("unresponsive", `it has answered nothing for ${this.patience / 1000} s`));
+    }, this.patience / TICKS);
   }
 
   /** Throws when the device is lost or disposed, or when an error turned up that belongs to no call. */
@@ -62,12 +93,26 @@ export class Connection {
     if (stray) throw stray;
   }
 
-  get usable(): boolean {
-    return this.gone === null;
+  /** Why the device cannot be used any more; null while it can. */
+  get lost(): Error | null {
+    return this.gone;
   }
 
-  /** The promise, or the loss of the device, whichever is first: nothing waits for a dead device. */
+  /** Gives the news of a loss the time to arrive: a mapping that fails by it is often told first, without a reason. */
+  async settle(): Promise<void> {
+    if (this.gone) return;
+    await Promise.race([this.whenGone.catch(() => {}), new Promise((resolve) => setTimeout(resolve, LOSS_NEWS))]);
+  }
+
+  /** The promise, or the loss of the device, whichever is first: nothing waits for a dead or silent device. */
   orLost<T>(promise: Promise<T>): Promise<T> {
+    this.owed++;
+    if (!this.gone) this.watch();
+    const answered = (): void => {
+      this.silent = 0;
+      if (--this.owed === 0) this.rest();
+    };
+    promise.then(answered, answered);
     return Promise.race([promise, this.whenGone]);
   }
 
@@ -144,8 +189,8 @@ function ignore(call: () => unknown): void {
 }
 
 /** Opens the best adapter with all it offers, or takes the application's own device. */
-export async function connect(device?: GPUDevice): Promise<Connection> {
-  if (device) return new Connection(device, describeAdapter({ info: device.adapterInfo }), false);
+export async function connect(device?: GPUDevice, patience?: number): Promise<Connection> {
+  if (device) return new Connection(device, describeAdapter({ info: device.adapterInfo }), false, patience);
   let adapter = await findAdapter();
   for (let attempt = 0; ; attempt++) {
     const info = describeAdapter(adapter);
@@ -157,7 +202,7 @@ export async function connect(device?: GPUDevice): Promise<Connection> {
         requiredLimits,
         requiredFeatures: requiredFeatures as GPUFeatureName[],
       });
-      return new Connection(opened, info, true);
+      return new Connection(opened, info, true, patience);
     } catch (cause) {
       // An adapter serves once; a fresh one may serve again.
       if (attempt > 0) throw unavailable(`${info.name} gives no device`, "update the graphics driver", cause);

@@ -4,6 +4,13 @@ import { isVlmError, VlmError } from "../../errors.ts";
 export const unavailable = (what: string, hint: string, cause?: unknown): VlmError =>
   new VlmError("BackendUnavailableError", "WEBGPU_UNAVAILABLE", { what: `webgpu: ${what}`, hint, cause });
 
+export const featureMissing = (feature: string, adapter: string): VlmError =>
+  new VlmError("FeatureMissingError", "WEBGPU_FEATURE", {
+    what: `webgpu: ${adapter} has no ${feature}`,
+    hint: "open the device without asking for it: f16 tensors are then computed in f32",
+    details: { feature, adapter },
+  });
+
 export const deviceLost = (reason: string, message: string): VlmError =>
   new VlmError("DeviceLostError", "WEBGPU_DEVICE_LOST", {
     what: `webgpu: the device was lost (${reason || "unknown"})${message ? `: ${message}` : ""}`,
@@ -16,6 +23,13 @@ export const disposed = (): VlmError =>
   new VlmError("DisposedError", "WEBGPU_DISPOSED", {
     what: "webgpu: the device has been disposed",
     hint: "open it again with useDevice",
+  });
+
+/** The application destroyed its own GPUDevice: no accident, and nothing to recover from. */
+export const destroyed = (): VlmError =>
+  new VlmError("DisposedError", "WEBGPU_DESTROYED", {
+    what: "webgpu: the application has destroyed its GPUDevice",
+    hint: "pass another one to useDevice; tensors with host copies are uploaded again",
   });
 
 export const outOfMemory = (bytes: number, inUse: number, cause?: unknown): VlmError =>

@@ -6,7 +6,7 @@ import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
 import type { AdapterInfo } from "./adapter.ts";
 import { type Connection, connect } from "./connection.ts";
-import { wrap } from "./errors.ts";
+import { featureMissing, wrap } from "./errors.ts";
 import type { GpuDevice } from "./gpu-types.ts";
 import { type Block, DeviceMemory, type GpuBuffer } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
@@ -23,6 +23,13 @@ export type WebGpuOptions = {
   tune?: boolean;
   /** Render for a CPU that pretends to be a GPU; default: when the adapter is one. */
   software?: boolean;
+  /**
+   * Keep f16 operands of matrix products as f16 on the way to the registers (half the workgroup memory); sums stay f32.
+   * Throws `FeatureMissingError` where the adapter has no `shader-f16`. Default: f16 is a storage format only.
+   */
+  f16?: boolean | undefined;
+  /** Milliseconds without any answer after which the device counts as lost. Default: minutes. */
+  patience?: number;
 };
 
 export type WebGpuBackend = Backend & {
@@ -37,10 +44,15 @@ type WebGpuExecutable = Executable & { plan: Plan };
 
 /** Opens the webgpu device. Throws `BackendUnavailableError` with what to install or enable. */
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
-  const connection = await connect(options.device as GPUDevice | undefined);
+  const connection = await connect(options.device as GPUDevice | undefined, options.patience);
   debug("device", () => ({ text: `webgpu: ${connection.info.name}${connection.info.software ? " (software)" : ""}` }));
   const { software = connection.info.software } = options;
-  const target = targetOf(connection.device.limits, software);
+  const { f16 = false } = options;
+  if (f16 && !connection.features.f16) {
+    connection.dispose();
+    throw featureMissing("shader-f16", connection.info.name);
+  }
+  const target = targetOf(connection.device.limits, software, f16);
   const big = (options.tune ?? !connection.info.software) ? await tuneTiles(connection, target) : target.big;
   return new WebGpuDevice(connection, { ...target, big });
 }
@@ -54,6 +66,8 @@ class WebGpuDevice implements WebGpuBackend {
   private readonly store: DeviceMemory;
   private readonly compiled: Pipelines;
   private readonly target: Target;
+  /** Plans whose parameters are on the device. */
+  private readonly plans = new Set<Plan>();
 
   constructor(connection: Connection, target: Target) {
     this.connection = connection;
@@ -65,6 +79,10 @@ class WebGpuDevice implements WebGpuBackend {
 
   get info(): AdapterInfo {
     return this.connection.info;
+  }
+
+  get lost(): Error | null {
+    return this.connection.lost;
   }
 
   get pipelines(): number {
@@ -133,6 +151,7 @@ class WebGpuDevice implements WebGpuBackend {
       healthy = true;
       return result;
     } catch (error) {
+      if ((error as Error).name === "AbortError") await this.connection.settle();
       this.connection.check();
       throw wrap("reading a tensor", error);
     } finally {
@@ -143,7 +162,12 @@ class WebGpuDevice implements WebGpuBackend {
   async prepare(schedule: Schedule): Promise<Executable> {
     this.connection.check();
     const plan = await preparePlan(schedule, this.connection, this.compiled, this.target);
-    const executable: WebGpuExecutable = { schedule, plan, dispose: () => plan.uniform?.destroy() };
+    this.plans.add(plan);
+    const dispose = (): void => {
+      plan.uniform?.destroy();
+      this.plans.delete(plan);
+    };
+    const executable: WebGpuExecutable = { schedule, plan, dispose };
     return executable;
   }
 
@@ -249,6 +273,8 @@ class WebGpuDevice implements WebGpuBackend {
 
   async dispose(): Promise<void> {
     this.store.dispose();
+    for (const { uniform } of this.plans) uniform?.destroy();
+    this.plans.clear();
     this.connection.dispose();
   }
 }

@@ -104,7 +104,7 @@ export class DeviceMemory {
 
   private giveBack(block: Block): void {
     // Memory that the device never had, or of a lost device, is no use to anyone.
-    const keep = this.connection.usable && block.verdict === null;
+    const keep = !this.connection.lost && block.verdict === null;
     if (!keep || this.pooled + block.bytes > Math.max(LEAST_POOL, this.live / 4)) {
       block.gpu.destroy();
       return;
@@ -142,7 +142,7 @@ export class DeviceMemory {
   }
 
   unstage(block: Block, healthy: boolean): void {
-    if (healthy && this.connection.usable && block.bytes <= LEAST_POOL && this.staging.length < 4) {
+    if (healthy && !this.connection.lost && block.bytes <= LEAST_POOL && this.staging.length < 4) {
       this.staging.push(block);
     } else block.gpu.destroy();
   }
