@@ -19,11 +19,11 @@ import {
   onDevice,
   seedOf,
   sequence,
-  WITH_GPU,
+  OTHERS,
   weighted,
 } from "./harness.ts";
 
-describe.each(WITH_GPU)("composites on %s", (device: DeviceName) => {
+describe.each(OTHERS)("composites on %s", (device: DeviceName) => {
   test.each(CASES.map((each) => [each.name, each] as const))("%s", async (name, each) => {
     const build = () => outputsOf(each, inputsOf(each));
     await useDevice("js");
@@ -83,7 +83,7 @@ describe("gradients of composites", () => {
   });
 });
 
-describe.each(["js", ...WITH_GPU] as DeviceName[])("references of kernels on %s", (device) => {
+describe.each(["js", ...OTHERS] as DeviceName[])("references of kernels on %s", (device) => {
   const next = sequence(5);
   const rows = numbers(next, "f32", 3 * 70, -2, 2).map((v) => Math.round(v * 4) / 4);
   const x = (n: number): Tensor => make(rows.slice(0, 3 * n), [3, n], "f32");
