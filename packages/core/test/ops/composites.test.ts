@@ -16,10 +16,10 @@ import {
   gradientLoss,
   make,
   numbers,
+  OTHERS,
   onDevice,
   seedOf,
   sequence,
-  OTHERS,
   weighted,
 } from "./harness.ts";
 

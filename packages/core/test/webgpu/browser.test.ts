@@ -14,6 +14,16 @@ describe("in headless Chromium, under a strict content policy", () => {
     expect(wrong).toEqual([]);
   });
 
+  it.each([
+    ["elementwise", 200],
+    ["reductions", 12],
+    ["composites", 60],
+  ])("%s ops give what the reference gives", { timeout: 240_000 }, async (part, least) => {
+    const { compared, wrong } = await page.call<{ compared: number; wrong: string[] }>("conformance", part);
+    expect(wrong).toEqual([]);
+    expect(compared).toBeGreaterThanOrEqual(least);
+  });
+
   it("attention and its gradients equal the reference", async () => {
     const [want, got] = [
       await page.call<number[][]>("attentionLoss", "js"),

@@ -121,7 +121,7 @@ const patient = <T>(promise: Promise<T>): Promise<T> =>
   Promise.race([
     promise,
     new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error("hangs")), 5000).unref?.();
+      setTimeout(() => reject(new Error("hangs")), 30_000).unref?.();
     }),
   ]);
 
