@@ -40,7 +40,7 @@ Options:
   --threads 1,${cores}        numbers of threads, each measured
   --rounds 5           alternating windows of each contender
   --window 150         milliseconds of a window
-  --limit 30           seconds that a contender may take to its first result; who takes longer has failed
+  --limit 30           seconds that a call may take, twice that to the first result; who takes longer has failed
   --filter REGEXP      cases whose name matches
   --without NAME,...   contenders to leave out, by the beginnings of their names
   --out FOLDER         where results go; default benchmarks/results/DATE

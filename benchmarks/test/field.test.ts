@@ -39,7 +39,7 @@ describe("a field", () => {
 
   it("ends who takes too long", async () => {
     const { rows } = await fieldOf([vlm], 1).compare("16³", work, pace);
-    expect(rows[0]).toMatchObject({ state: "failed", error: "no answer within 0.001 s" });
+    expect(rows[0]).toMatchObject({ state: "failed", error: "no answer within 0.002 s" });
   });
 });
 

@@ -37,7 +37,7 @@ export type Report = Findings & {
 export type RunOptions = {
   threads: readonly number[];
   pace: Pace;
-  /** Milliseconds that a contender may take to its first result. */
+  /** Milliseconds that a call may take; the first result may take twice that. */
   limitMs: number;
   /** A second Node that contenders also run on, and a Python with PyTorch. */
   otherNode: string | null;

@@ -4,9 +4,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { bundleEntry, openPage } from "../../../tools/testing/browser.mjs";
+import type { openPage } from "../../../tools/testing/browser.mjs";
 import type { Entry } from "./entry.ts";
 import type { Channel, Reply, Request } from "./protocol.ts";
+
+/** Loaded by who needs it: a bundler and a browser's driver come with it. */
+const testing = () => import("../../../tools/testing/browser.mjs");
 
 type Page = Awaited<ReturnType<typeof openPage>>;
 
@@ -23,6 +26,7 @@ let site: Promise<string> | undefined;
 async function bundled(): Promise<string> {
   const folder = mkdtempSync(path.join(os.tmpdir(), "vlm-bench-page-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const { bundleEntry } = await testing();
   return bundleEntry(new URL("./browser-entry.ts", import.meta.url), folder, { minify: true });
 }
 
@@ -38,7 +42,7 @@ export class BrowserChannel implements Channel {
 
   constructor({ browser }: Entry) {
     site ??= bundled();
-    this.opened = site.then((folder) =>
+    this.opened = Promise.all([testing(), site]).then(([{ openPage }, folder]) =>
       openPage({
         folder,
         exportsEntry: true,
@@ -68,10 +72,9 @@ export class BrowserChannel implements Channel {
     return true;
   }
 
-  private end(why: string): void {
-    if (this.ended !== null) return;
-    this.ended = why;
-    this.opened.then((page) => page.close()).catch(() => {});
+  private async end(why: string): Promise<void> {
+    this.ended ??= why;
+    await this.opened.then((page) => page.close()).catch(() => {});
   }
 
   async ask(request: Request, limitMs = 120_000): Promise<Reply> {
@@ -95,7 +98,7 @@ export class BrowserChannel implements Channel {
       return await Promise.race([this.opened.then(call), late]);
     } catch (error) {
       const why = (error as Error).message.split("\n")[0]!;
-      this.end(why);
+      void this.end(why);
       return { ok: false, error: why, offered: true };
     } finally {
       clearTimeout(timer);
@@ -106,7 +109,7 @@ export class BrowserChannel implements Channel {
     return null;
   }
 
-  close(): void {
-    this.end("closed");
+  close(): Promise<void> {
+    return this.end("closed");
   }
 }

@@ -98,7 +98,7 @@ export class Field {
   private readonly limitMs: number;
   readonly versions: Record<string, Record<string, string>> = {};
 
-  /** `limitMs`: what the first result of a work may take. */
+  /** `limitMs`: what a call may take, and half of what the first result may: compiling and making weights belong to it. */
   constructor(entries: readonly Entry[], threads: number, limitMs: number) {
     this.threads = threads;
     this.limitMs = limitMs;
@@ -173,7 +173,7 @@ export class Field {
       return { row: { contender, state: "failed", error } };
     }
     const file = path.join(os.tmpdir(), `vlm-bench-${process.pid}.bin`);
-    const reply = await player.channel.ask({ do: "prepare", work, file, quick }, this.limitMs);
+    const reply = await player.channel.ask({ do: "prepare", work, file, quick }, 2 * this.limitMs);
     if (!reply.ok) return { row: { contender, state: reply.offered ? "failed" : "not offered", error: reply.error } };
     const results = readResults(file);
     rmSync(file);

@@ -81,7 +81,7 @@ async function describe(entry: Entry): Promise<{ version: string; adapter: strin
   try {
     return await channel.describe();
   } finally {
-    channel.close();
+    await channel.close();
   }
 }
 

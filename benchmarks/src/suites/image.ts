@@ -1,5 +1,4 @@
 /** CLIP's preprocessing of a megapixel file to 224 × 224, ours and transformers.js's with sharp, in one process, in turns. */
-import { CLIPImageProcessor, RawImage } from "@huggingface/transformers";
 import type { clipPreprocessor, preprocess } from "@vlm/image";
 import type { Suite } from "../report/report.ts";
 import { bundled } from "../run/bundled.ts";
@@ -19,6 +18,7 @@ function levelsBetween(a: ArrayLike<number>, b: ArrayLike<number>): number {
 export const image: Suite = {
   about: "224 × 224 from a megapixel JPEG, WebP and PNG",
   async run({ pace, filter, log }) {
+    const { CLIPImageProcessor, RawImage } = await import("@huggingface/transformers");
     const { preprocess: ours, clipPreprocessor: config } = await bundled<Ours>(
       "image",
       'export { clipPreprocessor, preprocess } from "@vlm/image";',

@@ -24,7 +24,7 @@ export const memory: Suite = {
     for (const { name, work } of selected(cases, options)) {
       // One after the other, each process for this work alone, which the first call takes to its peak.
       for (const entry of entries) {
-        const field = new Field([entry], 1, 2 * options.limitMs);
+        const field = new Field([entry], 1, options.limitMs);
         const { rows } = await field.compare(name, work, { rounds: 0, window: 1 }, { quick: true });
         await field.close();
         const { state, error, memory: used } = rows[0]!;
