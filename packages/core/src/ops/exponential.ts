@@ -20,10 +20,12 @@ const LN2_LOW = -2.1219444e-4;
 /** eˣ = 2ⁿ·eʳ; the power of two is applied in two steps, so that results below 2⁻¹²⁶ and overflow come out right. */
 export function expOf(m: ScalarMath, x: Expr): Expr {
   const bounded = m.min(m.max(x, -104), 89);
-  const n = m.round(m.mul(bounded, Math.LOG2E));
+  // Added to 1.5·2²³, a number is rounded to a whole one, which stands in the low bits.
+  const shifted = m.add(m.mul(bounded, Math.LOG2E), 12582912);
+  const n = m.sub(shifted, 12582912);
   const r = m.sub(m.sub(bounded, m.mul(n, LN2_HIGH)), m.mul(n, LN2_LOW));
   const power = m.add(m.add(m.mul(m.mul(r, r), m.polynomial(r, EXP)), r), 1);
-  const whole = m.cast(n, "i32");
+  const whole = m.sub(m.bits(shifted, "i32"), 0x4b400000);
   const half = m.shr(whole, 1);
   const twoTo = (k: Expr): Expr => m.bits(m.shl(m.add(k, 127), 23), "f32");
   return m.mul(m.mul(power, twoTo(half)), twoTo(m.sub(whole, half)));

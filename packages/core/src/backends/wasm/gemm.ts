@@ -138,6 +138,9 @@ export function definePack(module: ModuleBuilder, width: number, name: string): 
   return module.define(PACK.parameters, [], (code) => writePack(code, width), name);
 }
 
+/** Floats in a cache line. */
+const LINE = 16;
+
 function writePack(code: Code, width: number): void {
   const [target, source, rowStride, kStride, rows, depth] = [0, 1, 2, 3, 4, 5] as const;
   const [from, to, k, r, part] = [code.local(), code.local(), code.local(), code.local(), code.local()];
@@ -149,22 +152,31 @@ function writePack(code: Code, width: number): void {
     code.get(to).get(from).memory(op.load).memory(op.store, offset);
   };
 
-  /** Rows lie side by side: each k is one copy of `width` floats. */
-  const copy = (): void => {
+  /** Rows lie side by side: for each k, `panels` copies of `width` floats. Several at once read whole cache lines. */
+  const copy = (panels: number): void => {
+    const bytes = width * 4;
+    const targets = Array.from({ length: panels }, (_, at) => (at === 0 ? to : code.local()));
+    targets.forEach((local, at) => {
+      if (at > 0)
+        code
+          .get(targets[at - 1]!)
+          .get(depth)
+          .i32(bytes)
+          .op(op.mul, op.add)
+          .set(local);
+    });
     code.for(k, 0, { local: depth }, 1, () => {
-      for (let at = 0; at + 4 <= width; at += 4) {
-        code
-          .get(to, from)
-          .memory(v.load, at * 4)
-          .memory(v.store, at * 4);
-      }
-      for (let at = width - (width % 4); at < width; at++) {
-        code
-          .get(to, from)
-          .memory(op.load, at * 4)
-          .memory(op.store, at * 4);
-      }
-      advance(to, width * 4);
+      targets.forEach((local, panel) => {
+        const piece = (load: number, store: number, at: number): void => {
+          code
+            .get(local, from)
+            .memory(load, panel * bytes + at)
+            .memory(store, at);
+        };
+        for (let at = 0; at + 16 <= bytes; at += 16) piece(v.load, v.store, at);
+        for (let at = bytes - (bytes % 16); at < bytes; at += 4) piece(op.load, op.store, at);
+        advance(local, bytes);
+      });
       code.get(from, kStride).op(op.add).set(from);
     });
   };
@@ -243,6 +255,34 @@ function writePack(code: Code, width: number): void {
     });
   };
 
+  const group = Math.max(1, Math.floor(LINE / width));
+  const taken = code.local();
+  const whole = (panels: number): Code =>
+    code
+      .get(rows)
+      .i32(panels * width)
+      .op(op.geS);
+  const isFour = (stride: number): Code => code.get(stride).i32(4).op(op.eq);
+  const one = (): void => {
+    code.i32(1).set(taken);
+    whole(1).if(
+      () =>
+        isFour(rowStride).if(
+          () => copy(1),
+          () => isFour(kStride).if(transpose, gather),
+        ),
+      () => {
+        code
+          .get(target)
+          .i32(0)
+          .get(depth)
+          .i32(width * 4)
+          .op(op.mul)
+          .bulk(op.fill);
+        gather();
+      },
+    );
+  };
   code
     .get(rows)
     .i32(0)
@@ -251,39 +291,22 @@ function writePack(code: Code, width: number): void {
       code.loop(() => {
         code.get(target).set(to);
         code.get(source).set(from);
-        const whole = (): Code => code.get(rows).i32(width).op(op.geS);
-        whole()
-          .get(rowStride)
-          .i32(4)
-          .op(op.eq, op.and)
-          .if(copy, () => {
-            whole()
-              .get(kStride)
-              .i32(4)
-              .op(op.eq, op.and)
-              .if(transpose, () => {
-                whole()
-                  .op(op.eqz)
-                  .if(() => {
-                    code
-                      .get(target)
-                      .i32(0)
-                      .get(depth)
-                      .i32(width * 4)
-                      .op(op.mul)
-                      .bulk(op.fill);
-                  });
-                gather();
-              });
-          });
+        whole(group);
+        isFour(rowStride)
+          .op(op.and)
+          .if(() => {
+            code.i32(group).set(taken);
+            copy(group);
+          }, one);
         code
           .get(target)
           .get(depth)
+          .get(taken)
           .i32(width * 4)
-          .op(op.mul, op.add)
+          .op(op.mul, op.mul, op.add)
           .set(target);
-        code.get(source).get(rowStride).i32(width).op(op.mul, op.add).set(source);
-        code.get(rows).i32(width).op(op.sub).tee(rows).i32(0).op(op.gtS);
+        code.get(source).get(rowStride).get(taken).i32(width).op(op.mul, op.mul, op.add).set(source);
+        code.get(rows).get(taken).i32(width).op(op.mul, op.sub).tee(rows).i32(0).op(op.gtS);
       });
     });
 }

@@ -1,10 +1,12 @@
 /** The wasm device: schedules rendered to WebAssembly SIMD, one module for each plan. */
+import { debugLevel } from "../../debug.ts";
 import { bytesPerElement, type DType, type HostArray, type HostData, hostArray } from "../../dtype.ts";
 import { VlmError } from "../../errors.ts";
 import { bitsToFloats, floatsToBits } from "../../float-bits.ts";
 import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
+import { Clock } from "./clock.ts";
 import { createLibrary, hasRelaxedSimd, type Library, tunedTile, warm } from "./library.ts";
 import { blockLayout, type RenderedPlan, renderPlan } from "./plan.ts";
 import { ThreadPool } from "./pool.ts";
@@ -33,6 +35,8 @@ type WasmExecutable = Executable & {
   /** Address of the argument block. */
   block: number;
   run: (thread: number, threads: number) => void;
+  /** There when kernels are timed. */
+  clock: Clock | null;
 };
 
 /** Low memory: control words. */
@@ -184,9 +188,10 @@ class WasmBackend implements Backend {
   async prepare(schedule: Schedule): Promise<Executable> {
     const block = this.allocator.allocate(blockLayout(schedule).total);
     try {
-      const plan = renderPlan(schedule, this.library, this.threads, block);
+      const clock = debugLevel() >= 2 ? new Clock(schedule) : null;
+      const plan = renderPlan(schedule, this.library, this.threads, block, clock !== null);
       const module = await WebAssembly.compile(plan.bytes);
-      const env = { memory: this.allocator.memory, ...this.exports };
+      const env = { memory: this.allocator.memory, ...this.exports, ...clock?.imports };
       const run = new WebAssembly.Instance(module, { env }).exports.run as WasmExecutable["run"];
       const id = ++this.plans;
       const mail = this.pool?.install(id, module) ?? 0;
@@ -194,7 +199,7 @@ class WasmBackend implements Backend {
         this.pool?.forget(id);
         this.allocator.free(block);
       };
-      return { schedule, id, mail, plan, block, run, dispose } as WasmExecutable;
+      return { schedule, id, mail, plan, block, run, clock, dispose } as WasmExecutable;
     } catch (error) {
       this.allocator.free(block);
       throw error;
@@ -202,7 +207,7 @@ class WasmBackend implements Backend {
   }
 
   async run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
-    const { schedule, id, mail, plan, block, run } = executable as WasmExecutable;
+    const { schedule, id, mail, plan, block, run, clock } = executable as WasmExecutable;
     const { memory, scratch, counters, work } = plan;
     const arena = this.reserve(memory.bytes + scratch);
     const count = schedule.buffers.length;
@@ -216,8 +221,10 @@ class WasmBackend implements Backend {
     view[count] = arena + memory.bytes;
     new Uint8Array(this.memoryBuffer, block + counters.offset, counters.bytes).fill(0);
     const { pool } = this;
+    clock?.start();
     if (pool?.has(mail) && work > (pool.resting ? WORTH_WAKING : WORTH_SHARING)) pool.run(id, run);
     else run(0, 1);
+    clock?.report();
   }
 
   /** The address of at least `bytes` bytes for the plan that runs next. */

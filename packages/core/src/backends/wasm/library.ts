@@ -2,6 +2,10 @@
 import { ModuleBuilder, type Signature } from "./assembler.ts";
 import { BARRIER, defineBarrier } from "./barrier.ts";
 import { candidates, defineMultiply, definePack, MULTIPLY, PACK, type Tile } from "./gemm.ts";
+import { I32 } from "./opcodes.ts";
+
+/** Called after each kernel of a plan that is timed; does nothing but where another function takes its place. */
+const MARK = { parameters: [I32], results: [] };
 
 export type Library = {
   shared: boolean;
@@ -35,7 +39,14 @@ type Multiply = (...args: number[]) => void;
 
 const DEPTH = 256;
 
-/** Times every candidate tile on packed panels that fit the first-level cache; the best of many short windows wins. */
+/** A candidate has to be this much faster than an earlier, more favourable one: less is the clock's doing. */
+const CLEARLY = 1.08;
+
+/**
+ * Times every candidate tile on packed panels that fit the first-level cache; the best of many short windows counts.
+ * They take turns, and until all of them have become several times as fast as they began: on a busy machine the
+ * optimising compiler is late, and a tile must not lose by that.
+ */
 async function tune(fused: boolean): Promise<Tile> {
   const tiles = candidates(fused);
   const module = new ModuleBuilder(false);
@@ -45,23 +56,29 @@ async function tune(fused: boolean): Promise<Tile> {
   const memory = new WebAssembly.Memory({ initial: 4 });
   const compiled = await WebAssembly.compile(module.bytes());
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-  const rates = tiles.map(({ rows, columns }, at) => {
-    const run = exports[at] as Multiply;
-    const [rowPanels, columnPanels] = [Math.ceil(24 / rows), Math.ceil(48 / columns)];
-    const flops = rowPanels * rows * columnPanels * columns * DEPTH * 2;
-    let best = 0;
-    // The optimising compiler replaces the function while it runs; 4 ms are enough for that and for a dozen windows after.
-    const until = performance.now() + 6;
-    for (let now = performance.now(); now < until; ) {
+  const first = tiles.map(() => 0);
+  const best = tiles.map(() => 0);
+  const start = performance.now();
+  for (let now = start, round = 0; ; round++) {
+    tiles.forEach(({ rows, columns }, at) => {
+      const [rowPanels, columnPanels] = [Math.ceil(24 / rows), Math.ceil(48 / columns)];
+      const run = exports[at] as Multiply;
       run(0, 65536, 131072, rowPanels, columnPanels, DEPTH, columns * DEPTH * 4, columnPanels * columns * 4, 1);
       const end = performance.now();
-      best = Math.max(best, flops / Math.max(1e-4, end - now));
+      const rate = (rowPanels * rows * columnPanels * columns * DEPTH) / Math.max(1e-4, end - now);
+      if (round === 0) first[at] = rate;
+      best[at] = Math.max(best[at]!, rate);
       now = end;
-    }
-    return best;
-  });
-  return tiles[rates.indexOf(Math.max(...rates))]!;
+    });
+    const optimised = best.every((rate, at) => rate > 4 * first[at]!);
+    if (now - start > (optimised ? LEAST_TUNING : MOST_TUNING)) break;
+  }
+  return tiles.reduce((chosen, tile, at) => (best[at]! > best[tiles.indexOf(chosen)]! * CLEARLY ? tile : chosen));
 }
+
+/** Milliseconds. */
+const LEAST_TUNING = 25;
+const MOST_TUNING = 200;
 
 const tuned = new Map<boolean, Promise<Tile>>();
 
@@ -79,6 +96,7 @@ export async function createLibrary(tile: Tile, shared: boolean): Promise<Librar
   defineMultiply(module, tile, "multiply");
   definePack(module, tile.rows, "packA");
   definePack(module, tile.columns, "packB");
+  module.define(MARK.parameters, [], () => {}, "mark");
   return {
     shared,
     tile,
@@ -88,6 +106,7 @@ export async function createLibrary(tile: Tile, shared: boolean): Promise<Librar
       multiply: MULTIPLY,
       packA: PACK,
       packB: PACK,
+      mark: MARK,
     },
   };
 }

@@ -50,8 +50,17 @@ export function blockLayout(schedule: Schedule): { offset: number; bytes: number
   return { offset, bytes, total: offset + bytes };
 }
 
-/** `block` is the address of the argument block, which the caller fills before each run. */
-export function renderPlan(schedule: Schedule, library: Library, threads: number, block: number): RenderedPlan {
+/**
+ * `block` is the address of the argument block, which the caller fills before each run. A timed plan calls `mark` with
+ * each kernel's number, after all threads have done it.
+ */
+export function renderPlan(
+  schedule: Schedule,
+  library: Library,
+  threads: number,
+  block: number,
+  timed = false,
+): RenderedPlan {
   const module = new ModuleBuilder(library.shared);
   const imported = new Map(
     Object.entries(library.signatures).map(([name, { parameters, results }]) => [
@@ -106,6 +115,10 @@ export function renderPlan(schedule: Schedule, library: Library, threads: number
       functions.forEach((index, at) => {
         if (waits[at] && library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
         code.get(THREAD, THREADS).call(index);
+        if (!timed) return;
+        if (library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
+        code.get(THREAD).op(op.eqz);
+        code.if(() => code.i32(at).call(imported.get("mark")!));
       });
       if (library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
     },
