@@ -30,6 +30,9 @@ const PACK_COLUMNS = 64;
 /** Bytes of packed B that exist at once. */
 const PACKED_LIMIT = 2 ** 25;
 
+/** Most bytes of packed rows that a thread keeps from one block of columns to the next. */
+const KEPT_ROWS = 2 ** 21;
+
 /** Bytes of a line of elements on their way into panels: a block's rows or PACK_COLUMNS, and what panels round up. */
 const LINE_BYTES = 1024;
 
@@ -63,12 +66,14 @@ function geometry(kernel: ContractKernel, { tile }: Library, threads: number) {
   }
   const depthBlocks = Math.max(1, Math.ceil(sum / DEPTH));
   const depth = Math.ceil(sum / depthBlocks);
-  const aBytes = up(blockRows * depth * 4, 64) + LINE_BYTES;
+  // Rows that several blocks of columns are multiplied by stay packed in whole.
+  const keepsRows = columnBlocks > 1 && blockRows * sum * 4 <= KEPT_ROWS;
+  const aBytes = up(blockRows * (keepsRows ? sum : depth) * 4, 64) + LINE_BYTES;
   const cBytes = up(blockRows * blockColumns * 4 + 64, 64);
   const bBytes = up(packedBatches * roundColumns * sum * 4, 64);
   return {
     ...{ rowAxis, columnAxis, a, b, m, n, batch, sum, depth, bBatches, perRound, packedBatches, roundColumns },
-    ...{ columnBlocks, blockColumns, blockRows, aBytes, bBytes, cBytes },
+    ...{ columnBlocks, blockColumns, blockRows, keepsRows, aBytes, bBytes, cBytes },
   };
 }
 
@@ -117,6 +122,7 @@ class ContractRenderer {
     const { code, plan, g } = this;
     const { tile } = plan.library;
     const [batch0, column0, task, packed, aBlock, cBlock] = this.locals(6);
+    const kept = code.i32(-1).keep();
     plan.pushScratch();
     code.tee(packed).i32(g.bBytes).op(op.add);
     code
@@ -131,16 +137,23 @@ class ContractRenderer {
     // Functions of their own: the optimising compiler's code is entered at the next call.
     const epilogue = plan.define(SIX, (inner, pushBase) => this.renderEpilogue(inner, pushBase));
     const rounds = Math.ceil(g.batch / g.perRound) * Math.ceil(g.n / g.roundColumns);
+    const place = rounds === 1 ? this.keptPlace() : null;
+    if (place !== null) {
+      code.i32(place).memory(op.load).get(packed).i32(place).memory(op.load).op(op.select).set(packed);
+    }
     code.for(batch0, 0, g.batch, g.perRound, () => {
       code.for(column0, 0, g.n, g.roundColumns, () => {
         const batches = this.clipped(batch0, g.perRound, g.batch);
         const columns = this.clipped(column0, g.roundColumns, g.n);
         if (rounds > 1) plan.barrier();
-        this.packRound(batch0, column0, batches, columns, packed, packB);
+        const pack = (): void => this.packRound(batch0, column0, batches, columns, packed, packB);
+        if (place === null) pack();
+        else code.i32(place).memory(op.load, 4).op(op.eqz).if(pack);
         plan.barrier();
         this.eachTask(rounds === 1, task, batches, columns, (inBatch, row, column, rowCount, columnCount) => {
-          const [batch, k, depth, b, at] = this.locals(5);
+          const [batch, k, depth, b, at, a] = this.locals(6);
           code.get(batch0, inBatch).op(op.add).set(batch);
+          const rows = code.get(batch).i32(g.m).op(op.mul).get(row).op(op.add).keep();
           code.get(packed);
           if (g.packedBatches > 1)
             code
@@ -154,9 +167,23 @@ class ContractRenderer {
             .set(b);
           code.for(k, 0, g.sum, g.depth, () => {
             code.set(this.clippedTo(depth, k, g.depth, g.sum));
-            packA(aBlock, row, rowCount, k, depth, batch);
+            code.get(aBlock);
+            if (g.keepsRows) {
+              code
+                .get(k)
+                .i32(g.blockRows * 4)
+                .op(op.mul, op.add)
+                .set(a);
+              code
+                .get(rows, kept)
+                .op(op.ne)
+                .if(() => packA(a, row, rowCount, k, depth, batch));
+            } else {
+              code.set(a);
+              packA(a, row, rowCount, k, depth, batch);
+            }
             code
-              .get(aBlock)
+              .get(a)
               .get(b)
               .get(k)
               .i32(tile.columns * 4)
@@ -182,12 +209,22 @@ class ContractRenderer {
               .op(op.eqz);
             code.call(plan.call("multiply"));
           });
+          code.get(rows).set(kept);
           code.get(column, column0).op(op.add).set(at);
           code.get(batch, row, at, rowCount, columnCount, cBlock).call(epilogue);
         });
       });
     });
     return g.bBytes + plan.threads * (g.aBytes + g.cBytes);
+  }
+
+  /** The words that tell where the packed operand is kept, when it is an input that all batches share. */
+  private keptPlace(): number | null {
+    const { g, plan } = this;
+    if (g.b.kind !== "load" || g.bBatches > 1 || plan.specs[g.b.buffer]!.role !== "input") return null;
+    const { columns } = plan.library.tile;
+    const layout = `${columns} ${g.columnAxis} ${g.n}×${g.sum} ${g.b.dtype} ${g.b.index.key}`;
+    return plan.keepPacked(g.b.buffer, layout, g.bBytes);
   }
 
   private locals(count: number): number[] & Six {
@@ -379,7 +416,7 @@ class ContractRenderer {
         values.bindAxis(g.rowAxis, rowAt);
         values.hoist(roots, kernel.stores);
         code.get(column).set(columnAt);
-        const unroll = values.countNodes(roots) > 12 ? 1 : 2;
+        const unroll = values.countNodes(roots) > 48 ? 1 : 2;
         values.loop(g.columnAxis, columnAt, { local: columnEnd }, unroll, (count) => {
           for (let u = 0; u < count; u++) {
             values.unroll = u;

@@ -8,7 +8,8 @@ import type { Backend, Buffer, Executable } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
 import { Clock } from "./clock.ts";
 import { createLibrary, hasRelaxedSimd, type Library, tunedTile, warm } from "./library.ts";
-import { blockLayout, type RenderedPlan, renderPlan } from "./plan.ts";
+import { PackedOperands } from "./packed.ts";
+import { blockLayout, packedWords, type RenderedPlan, renderPlan } from "./plan.ts";
 import { ThreadPool } from "./pool.ts";
 import { threadCount } from "./threads.ts";
 
@@ -97,6 +98,7 @@ class WasmBackend implements Backend {
   private readonly exports: WebAssembly.Exports;
   private readonly threads: number;
   private readonly pool: ThreadPool | null;
+  private readonly packed: PackedOperands;
   private plans = 0;
   private arena = 0;
   private arenaBytes = 0;
@@ -112,6 +114,7 @@ class WasmBackend implements Backend {
     createWorker?: () => Worker,
   ) {
     this.allocator = new Allocator(memory, RESERVED, maximumPages);
+    this.packed = new PackedOperands(this.allocator, (maximumPages * 65536) / 4);
     this.library = library;
     this.threads = threads;
     this.pool = threads > 1 ? startThreads(() => new ThreadPool(threads, memory, library, createWorker)) : null;
@@ -127,14 +130,26 @@ class WasmBackend implements Backend {
 
   allocate(dtype: DType, size: number): Buffer {
     const bytes = size * bytesPerElement(dtype);
-    const address = this.allocator.allocate(bytes);
+    const address = this.room(bytes);
     this.bytes += bytes;
     this.buffers++;
-    this.peak = Math.max(this.peak, this.bytes);
+    this.peak = Math.max(this.peak, this.bytes + this.packed.bytes);
     return { dtype, size, bytes, address } as WasmBuffer;
   }
 
+  /** Memory; packed operands give way where there is none. */
+  private room(bytes: number): number {
+    try {
+      return this.allocator.allocate(bytes);
+    } catch (error) {
+      if (this.packed.bytes === 0) throw error;
+      this.packed.clear();
+      return this.allocator.allocate(bytes);
+    }
+  }
+
   free(buffer: Buffer): void {
+    this.packed.forget(buffer);
     this.allocator.free(this.addressOf(buffer));
     (buffer as WasmBuffer).address = 0;
     this.bytes -= buffer.bytes;
@@ -151,6 +166,7 @@ class WasmBackend implements Backend {
   }
 
   write(buffer: Buffer, data: HostData): void {
+    this.packed.forget(buffer);
     const address = this.addressOf(buffer);
     const { dtype, size } = buffer;
     if (data.length !== size) {
@@ -208,7 +224,7 @@ class WasmBackend implements Backend {
 
   async run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
     const { schedule, id, mail, plan, block, run, clock } = executable as WasmExecutable;
-    const { memory, scratch, counters, work } = plan;
+    const { memory, scratch, counters, packed, work } = plan;
     const arena = this.reserve(memory.bytes + scratch);
     const count = schedule.buffers.length;
     const view = new Uint32Array(this.memoryBuffer, block, count + 1);
@@ -219,11 +235,24 @@ class WasmBackend implements Backend {
           : this.addressOf((role === "input" ? inputs : outputs)[position]!);
     });
     view[count] = arena + memory.bytes;
+    // Places are given out before memory is looked at: it may grow.
+    const places = packed.map(({ position, layout, bytes }) => this.packed.place(inputs[position]!, layout, bytes));
     new Uint8Array(this.memoryBuffer, block + counters.offset, counters.bytes).fill(0);
+    packed.forEach(({ kernel }, at) => {
+      const { address, ready } = places[at]!;
+      new Uint32Array(this.memoryBuffer, block + packedWords(counters.offset, kernel), 2).set([address, Number(ready)]);
+    });
     const { pool } = this;
     clock?.start();
-    if (pool?.has(mail) && work > (pool.resting ? WORTH_WAKING : WORTH_SHARING)) pool.run(id, run);
-    else run(0, 1);
+    try {
+      if (pool?.has(mail) && work > (pool.resting ? WORTH_WAKING : WORTH_SHARING)) pool.run(id, run);
+      else run(0, 1);
+    } catch (error) {
+      // What was being packed may be there in part.
+      this.packed.clear();
+      throw error;
+    }
+    for (const output of outputs) this.packed.forget(output);
     clock?.report();
   }
 
@@ -232,14 +261,14 @@ class WasmBackend implements Backend {
     if (bytes > this.arenaBytes) {
       if (this.arena > 0) this.allocator.free(this.arena);
       this.arena = this.arenaBytes = 0;
-      this.arena = this.allocator.allocate(bytes);
+      this.arena = this.room(bytes);
       this.arenaBytes = bytes;
     }
     return this.arena;
   }
 
   memory(): { bytes: number; buffers: number; peak: number } {
-    return { bytes: this.bytes, buffers: this.buffers, peak: this.peak };
+    return { bytes: this.bytes + this.packed.bytes, buffers: this.buffers, peak: this.peak };
   }
 
   async dispose(): Promise<void> {

@@ -175,9 +175,12 @@ class LoopRenderer {
     values.vector = this.vector;
     values.stagesVary = this.vectorIsOuter && this.vector >= 0;
     const count = this.reduces.length;
+    // What is stored once per sum (a whole optimiser step, for a bias) does not make the loop of the sums longer.
+    const looped = kernel.stages.filter((stage) => stage.kind === "reduce" || stage.level === "inner");
+    const size = values.countNodes(looped.map(({ value }) => value));
     if (count === 0) this.unroll = nodes > 12 ? 1 : 2;
-    else if (nodes > 24 * count) this.unroll = 2;
-    else this.unroll = values.stagesVary && nodes <= 3 * count ? 8 : 4;
+    else if (size > 24 * count) this.unroll = 2;
+    else this.unroll = values.stagesVary && size <= 3 * count ? 8 : 4;
     const rows = kernel.outer.map((_, axis) => axis).filter((axis) => axis !== this.vector);
     const rowCount = product(rows.map((axis) => this.sizes[axis]!));
     const vectorSize = this.sizes[this.vector] ?? 1;
@@ -190,8 +193,10 @@ class LoopRenderer {
     this.transposes = values.stagesVary && count === 0 && across !== undefined && vectorSize >= 16;
     this.rows = this.transposes ? [...rows.filter((axis) => axis !== across), across!] : rows;
     this.splitsVector = values.stagesVary && (this.transposes || rowCount < 16);
-    this.split = this.splitsVector ? { total: vectorSize, quantum: 16 } : { total: rowCount, quantum: 1 };
-    this.work = product(this.sizes) * nodes;
+    this.split = this.splitsVector
+      ? { total: vectorSize, quantum: Math.max(16, 4 * this.unroll) }
+      : { total: rowCount, quantum: 1 };
+    this.work = product(this.sizes) * (count === 0 ? nodes : size) + product(kernel.outer) * nodes;
   }
 
   private get vectorIsOuter(): boolean {

@@ -8,6 +8,7 @@ import { customScratch, renderCustom } from "./custom.ts";
 import type { Library } from "./library.ts";
 import { KERNEL_PARAMETERS, renderLoop, THREAD, THREADS } from "./loop-kernel.ts";
 import { op } from "./opcodes.ts";
+import type { PackedOperand } from "./packed.ts";
 
 /** What kernel renderers know about the plan. */
 export type PlanContext = {
@@ -28,6 +29,8 @@ export type PlanContext = {
   barrier(): void;
   /** The address of a zeroed word of the plan that threads count with. */
   counter(): number;
+  /** Asks for an input to be kept packed; gives the address of two words: where it is or goes (0: scratch), whether it is there. */
+  keepPacked(buffer: number, layout: string, bytes: number): number;
 };
 
 export type RenderedPlan = {
@@ -39,16 +42,21 @@ export type RenderedPlan = {
   blockBytes: number;
   /** The counters' place in the block. */
   counters: { offset: number; bytes: number };
+  /** Operands that the caller may keep packed, in the order of kernels. */
+  packed: PackedOperand[];
   /** Rough number of element operations: small plans are not worth waking threads for. */
   work: number;
 };
 
-/** Byte size of the argument block; the counters, one cache line each, come after the addresses. */
+/** Byte size of the argument block; after the addresses a cache line for each kernel: its counter, its packed operand. */
 export function blockLayout(schedule: Schedule): { offset: number; bytes: number; total: number } {
   const offset = Math.ceil(((schedule.buffers.length + 1) * 4) / 64) * 64;
   const bytes = schedule.kernels.length * 64;
   return { offset, bytes, total: offset + bytes };
 }
+
+/** The place in the block of the two words of a kernel's packed operand. */
+export const packedWords = (counters: number, kernel: number): number => counters + kernel * 64 + 32;
 
 /**
  * `block` is the address of the argument block, which the caller fills before each run. A timed plan calls `mark` with
@@ -71,6 +79,7 @@ export function renderPlan(
   const { buffers, kernels } = schedule;
   const layout = blockLayout(schedule);
   const scratch: number[] = [];
+  const packed: PackedOperand[] = [];
   const functions = kernels.map((kernel, number) =>
     module.define(KERNEL_PARAMETERS, [], (code) => {
       const { reads, writes } = buffersOf(kernel);
@@ -102,6 +111,10 @@ export function renderPlan(
           if (library.shared) code.get(THREAD, THREADS).call(imported.get("barrier")!);
         },
         counter: () => block + layout.offset + number * 64,
+        keepPacked(buffer, order, bytes) {
+          packed.push({ kernel: number, position: buffers[buffer]!.position, layout: order, bytes });
+          return block + packedWords(layout.offset, number);
+        },
       };
       scratch[number] = renderKernel(kernel, context);
     }),
@@ -130,6 +143,7 @@ export function renderPlan(
     scratch: Math.max(0, ...scratch),
     blockBytes: layout.total,
     counters: layout,
+    packed,
     work: kernels.reduce((sum, kernel) => sum + workOf(kernel), 0),
   };
 }
