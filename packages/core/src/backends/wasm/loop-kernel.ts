@@ -4,14 +4,16 @@
  * variable is computed before the loop. Threads split the outer range; no sum depends on how.
  */
 
-import { computeType, type DType } from "../../dtype.ts";
 import type { Expr } from "../../ir/expr.ts";
 import type { LoopKernel, Store } from "../../ir/kernel.ts";
-import { type Linear, strideOf } from "../../ir/linear.ts";
-import { type Bound, type Code, floatBits } from "./assembler.ts";
+import { strideOf } from "../../ir/linear.ts";
+import type { Bound, Code } from "./assembler.ts";
+import { columnBytes, columnSums, goesByColumn } from "./column-sums.ts";
 import { I32, op, V128, v } from "./opcodes.ts";
 import type { PlanContext } from "./plan.ts";
-import { Values } from "./values.ts";
+import { eachRow, type Range } from "./rows.ts";
+import { identityWord, Values } from "./values.ts";
+import { accesses, chooseVector } from "./vector-axis.ts";
 
 /** The parameters of every kernel function. */
 export const KERNEL_PARAMETERS = [I32, I32];
@@ -19,63 +21,11 @@ export const THREAD = 0;
 export const THREADS = 1;
 
 type Reduce = Extract<LoopKernel["stages"][number], { kind: "reduce" }>;
-type Access = { index: Linear; store: boolean };
 
 /** Kernels with fewer element operations than this run on one thread. */
 const WORTH_SPLITTING = 16384;
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
-
-/** All loads and stores of a kernel, also those inside guards and indices. */
-function accesses(values: Values, kernel: LoopKernel): Access[] {
-  const seen = new Set<Expr>();
-  const out: Access[] = [];
-  const visitIndex = (index: Linear): void => {
-    for (const { atom } of index.terms) {
-      if (atom.kind === "value") visit(atom.value);
-      else if (atom.kind !== "axis") visitIndex(atom.of);
-    }
-  };
-  const visit = (source: Expr): void => {
-    const expr = values.expand(source);
-    if (seen.has(expr)) return;
-    seen.add(expr);
-    if (expr.kind === "load") {
-      out.push({ index: expr.index, store: false });
-      visitIndex(expr.index);
-    } else if (expr.kind === "apply") expr.args.forEach(visit);
-    else if (expr.kind === "guard") visit(expr.value);
-  };
-  for (const stage of kernel.stages) {
-    visit(stage.value);
-    if (stage.kind === "store") out.push({ index: stage.index, store: true });
-  }
-  return out;
-}
-
-/** The axis whose vectorisation makes an element cheapest, by a rough count of instructions; −1 when there is none. */
-function chooseVector(sizes: readonly number[], outer: number, nodes: number, all: readonly Access[]): number {
-  let best = -1;
-  let least = Number.POSITIVE_INFINITY;
-  for (let axis = sizes.length - 1; axis >= 0; axis--) {
-    const n = sizes[axis]!;
-    if (n === 1) continue;
-    let vector = nodes;
-    for (const { index, store } of all) {
-      const stride = strideOf(index, axis);
-      if (stride === null) vector += 24;
-      else if (stride === 1) vector += 1;
-      else if (stride !== 0) vector += store ? 10 : 8;
-    }
-    const perRow = 12 + (axis >= outer ? 8 : 0);
-    const cost = (Math.floor(n / 4) * vector + (n % 4) * (nodes + all.length) + perRow) / n;
-    if (cost < least * 0.98) {
-      best = axis;
-      least = cost;
-    }
-  }
-  return best;
-}
 
 /** Renders one loop kernel; gives the bytes of scratch memory it needs. */
 export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
@@ -97,7 +47,7 @@ export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
   const range = alone ? { low: 0, high: split.total } : share(code, split.total, split.quantum);
   // In several calls: the optimising compiler's code is entered at the next one.
   const calls = Math.ceil(work / CALL_WORK);
-  const step = split.quantum * Math.max(1, Math.ceil(split.total / split.quantum / Math.max(1, calls)));
+  const step = Math.max(split.step, split.quantum * Math.ceil(split.total / split.quantum / Math.max(1, calls)));
   const low = code.bound(range.low).keep();
   const high = code.local();
   code.while(low, range.high, step, () => {
@@ -154,8 +104,10 @@ class LoopRenderer {
   private readonly splitsVector: boolean;
   /** Goes through blocks of 16 vectorised elements in the outermost loop: another axis is contiguous in what is loaded. */
   private readonly transposes: boolean;
-  /** What is split among threads: rows, or elements of the vectorised axis. */
-  readonly split: { total: number; quantum: number };
+  /** Sums go through the rows of what is summed, a sum for each column in memory. */
+  private readonly columnwise: boolean;
+  /** What is split among threads: rows, or elements of the vectorised axis; at most `step` of them in one call. */
+  readonly split: { total: number; quantum: number; step: number };
   /** Element operations, roughly. */
   readonly work: number;
   memoBytes = 0;
@@ -193,9 +145,11 @@ class LoopRenderer {
     this.transposes = values.stagesVary && count === 0 && across !== undefined && vectorSize >= 16;
     this.rows = this.transposes ? [...rows.filter((axis) => axis !== across), across!] : rows;
     this.splitsVector = values.stagesVary && (this.transposes || rowCount < 16);
-    this.split = this.splitsVector
-      ? { total: vectorSize, quantum: Math.max(16, 4 * this.unroll) }
-      : { total: rowCount, quantum: 1 };
+    this.columnwise = values.stagesVary && goesByColumn(values, kernel, this.sizes, this.vector, 4 * this.unroll);
+    if (this.columnwise) this.memoBytes = columnBytes(kernel, vectorSize);
+    const quantum = this.columnwise ? 16 : Math.max(16, 4 * this.unroll);
+    const step = this.columnwise ? Math.max(quantum, vectorSize) : quantum;
+    this.split = this.splitsVector ? { total: vectorSize, quantum, step } : { total: rowCount, quantum: 1, step: 1 };
     this.work = product(this.sizes) * (count === 0 ? nodes : size) + product(kernel.outer) * nodes;
   }
 
@@ -204,13 +158,17 @@ class LoopRenderer {
   }
 
   render(): void {
-    const { code, values, sizes, vector } = this;
+    const { code, kernel, values, sizes, vector } = this;
     values.hoist(this.roots, this.targets);
     const [low, high] = [{ local: LOW }, { local: HIGH }];
     const rowCount = product(this.rows.map((axis) => sizes[axis]!));
     const run = (rows: Range, elements: Range): void =>
-      this.eachRow(this.rows, rows, () => {
+      eachRow(values, sizes, this.rows, rows, () => {
         values.hoist(this.roots, this.targets);
+        if (this.columnwise) {
+          columnSums(values, kernel, sizes, vector, elements);
+          return;
+        }
         if (!values.stagesVary) {
           this.stages(1);
           return;
@@ -233,51 +191,6 @@ class LoopRenderer {
         run({ low: 0, high: rowCount }, { low: { local: block }, high: { local: end } });
       });
     }
-  }
-
-  /** Loops over the row-major positions low … high − 1 of the given axes. */
-  private eachRow(rows: readonly number[], range: Range, body: () => void): void {
-    const { code, values, sizes } = this;
-    const live = rows.filter((axis) => sizes[axis]! > 1);
-    if (live.length === 0) {
-      values.scope(body);
-      return;
-    }
-    const row = code.local();
-    code.bound(range.low).set(row);
-    const locals = live.map(() => code.local());
-    if (live.length === 1) locals[0] = row;
-    else {
-      const rest = code.get(row).keep();
-      for (let at = live.length - 1; at >= 0; at--) {
-        const size = sizes[live[at]!]!;
-        code.get(rest).i32(size).op(op.remU).set(locals[at]!);
-        if (at > 0) code.get(rest).i32(size).op(op.divU).set(rest);
-      }
-    }
-    code.while(row, range.high, 1, () => {
-      values.scope(() => {
-        live.forEach((axis, at) => {
-          values.bindAxis(axis, locals[at]!);
-        });
-        body();
-      });
-      const advance = (at: number): void => {
-        code.get(locals[at]!).i32(1).op(op.add).tee(locals[at]!);
-        if (at === 0) {
-          code.op(op.drop);
-          return;
-        }
-        code
-          .i32(sizes[live[at]!]!)
-          .op(op.eq)
-          .if(() => {
-            code.i32(0).set(locals[at]!);
-            advance(at - 1);
-          });
-      };
-      if (live.length > 1) advance(live.length - 1);
-    });
   }
 
   /** All stages for one outer index (for `lanes` vectors of them when the vectorised axis is an outer one). */
@@ -518,15 +431,8 @@ const LONG_RUN = 64;
 const MEMO_ELEMENTS = 16384;
 const MEMO_NODES = 8;
 
-type Range = { low: Bound; high: Bound };
-
-function identityWord(value: number, dtype: DType): number {
-  const type = computeType(dtype);
-  return type === "f32" ? floatBits(value) : type === "bool" ? -Number(Boolean(value)) : value | 0;
-}
-
 /** Stage numbers grouped by depth: a stage comes after every stage that its value reads (a mask for each). */
-function phases(reads: readonly number[]): number[][] {
+export function phases(reads: readonly number[]): number[][] {
   const depths: number[] = [];
   const out: number[][] = [];
   reads.forEach((mask, stage) => {

@@ -35,6 +35,9 @@ function wordOf(type: ComputeType, value: number): number {
   return value | 0;
 }
 
+/** The bits of a reduction's identity as a lane. */
+export const identityWord = (value: number, dtype: DType): number => wordOf(computeType(dtype), value);
+
 const fusedOp = (name: string, sign: number): ElementwiseOp => ({
   kind: "elementwise",
   name,
