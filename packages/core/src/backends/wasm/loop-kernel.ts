@@ -432,7 +432,7 @@ const MEMO_ELEMENTS = 16384;
 const MEMO_NODES = 8;
 
 /** Stage numbers grouped by depth: a stage comes after every stage that its value reads (a mask for each). */
-export function phases(reads: readonly number[]): number[][] {
+function phases(reads: readonly number[]): number[][] {
   const depths: number[] = [];
   const out: number[][] = [];
   reads.forEach((mask, stage) => {

@@ -5,7 +5,7 @@ import type { Allocator } from "./allocator.ts";
 export type PackedOperand = { kernel: number; position: number; layout: string; bytes: number };
 
 /** Where a run finds an operand packed, or packs it; address 0 stands for scratch memory. */
-export type Place = { address: number; ready: boolean };
+type Place = { address: number; ready: boolean };
 
 const SCRATCH: Place = { address: 0, ready: false };
 

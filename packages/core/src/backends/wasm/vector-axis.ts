@@ -4,7 +4,7 @@ import type { LoopKernel } from "../../ir/kernel.ts";
 import { type Linear, strideOf } from "../../ir/linear.ts";
 import type { Values } from "./values.ts";
 
-export type Access = { index: Linear; store: boolean };
+type Access = { index: Linear; store: boolean };
 
 /** All loads and stores of a kernel, also those inside guards and indices. */
 export function accesses(values: Values, kernel: LoopKernel): Access[] {
