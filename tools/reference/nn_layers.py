@@ -246,6 +246,46 @@ case(
     {"width": 4, "hidden": 9},
 )
 
+case("LayerNorm without bias", lambda p, i: F.layer_norm(i["x"], (6,), p["weight"], None, 1e-5), {"weight": norm(6)["weight"]},
+     {"x": randn(2, 6)})
+case("LayerNorm without gain", lambda p, i: F.layer_norm(i["x"], (6,), None, None, 1e-5), {}, {"x": randn(2, 6)})
+case(
+    "Linear with LoRA",
+    lambda p, i: linear(p, i["x"]) + 4 / 2 * F.linear(F.linear(i["x"], p["adapter.down"]), p["adapter.up"]),
+    linear_parameters(5, 7) | {"adapter.down": randn(2, 7, scale=0.4), "adapter.up": randn(5, 2, scale=0.4)},
+    {"x": randn(2, 3, 7)},
+)
+case(
+    "GatedMlp, gelu",
+    lambda p, i: linear(p, F.gelu(linear(p, i["x"], "gate.")) * linear(p, i["x"], "up."), "down."),
+    linear_parameters(6, 4, "gate.", False) | linear_parameters(6, 4, "up.", False) | linear_parameters(4, 6, "down.", False),
+    {"x": randn(2, 3, 4)},
+    {"width": 4, "hidden": 6, "activation": "gelu"},
+)
+
+
+def torch_block(p, i):
+    """torch's own pre-norm encoder layer, with the parameters put in."""
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", 1e-6, batch_first=True, norm_first=True)
+    names = {
+        "norm1": "norm1", "norm2": "norm2", "self_attn.out_proj": "attention.out", "linear1": "mlp.up", "linear2": "mlp.down",
+    }
+    state = {f"{theirs}.{kind}": p[f"{ours}.{kind}"] for theirs, ours in names.items() for kind in ("weight", "bias")}
+    state |= {f"self_attn.in_proj_{kind}": p[f"attention.qkv.{kind}"] for kind in ("weight", "bias")}
+    return torch.func.functional_call(layer, state, (i["x"],))
+
+
+case(
+    "TransformerBlock",
+    torch_block,
+    {f"norm1.{k}": v for k, v in norm(8).items()}
+    | {f"attention.{k}": v for k, v in attention_parameters(8, 2).items()}
+    | {f"norm2.{k}": v for k, v in norm(8).items()}
+    | linear_parameters(12, 8, "mlp.up.") | linear_parameters(8, 12, "mlp.down."),
+    {"x": randn(2, 5, 8)},
+    {"width": 8, "heads": 2, "mlpWidth": 12, "eps": 1e-6},
+)
+
 OUT.parent.mkdir(parents=True, exist_ok=True)
 OUT.write_text(json.dumps({"torch": torch.__version__, "cases": CASES}) + "\n")
 print(f"{len(CASES)} cases, {OUT.stat().st_size} bytes")

@@ -45,25 +45,37 @@ X = torch.randn(5, 8, 4)
 Y = torch.randn(5, 8, 3)
 
 
-def run(make, clip=None, schedule=None):
+def run(make, clip=None, schedule=None, accumulate=1, ema=None):
     p = {k: v.clone().requires_grad_() for k, v in START.items()}
     optimizer = make(list(p.values()))
+    model = torch.nn.ParameterList(p.values())
+    # The first update of an averaged model copies: the average begins at the start, not after the first step.
+    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(ema or 0.0))
+    averaged.update_parameters(model)
     if schedule:
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     losses = []
     norms = []
     for step in range(STEPS):
         optimizer.zero_grad()
-        hidden = torch.tanh(X[step % 5] @ p["up.weight"].T + p["up.bias"])
-        loss = ((hidden @ p["down.weight"].T + p["down.bias"] - Y[step % 5]) ** 2).mean()
-        loss.backward()
+        total = 0.0
+        for part in range(accumulate):
+            batch = (step * accumulate + part) % 5
+            hidden = torch.tanh(X[batch] @ p["up.weight"].T + p["up.bias"])
+            loss = ((hidden @ p["down.weight"].T + p["down.bias"] - Y[batch]) ** 2).mean() / accumulate
+            loss.backward()
+            total += loss.item()
         if clip:
             norms.append(torch.nn.utils.clip_grad_norm_(p.values(), clip).item())
         optimizer.step()
+        averaged.update_parameters(model)
         if schedule:
             scheduler.step()
-        losses.append(loss.item())
-    return {"losses": losses, "norms": norms, "parameters": {k: pack(v) for k, v in p.items()}}
+        losses.append(total)
+    found = {"losses": losses, "norms": norms, "parameters": {k: pack(v) for k, v in p.items()}}
+    if ema:
+        found["averages"] = {k: pack(v) for k, v in zip(p, averaged.module)}
+    return found
 
 
 def cosine(step, warmup=5, steps=30):
@@ -80,17 +92,42 @@ RUNS = {
     "adam": run(lambda p: o.Adam(p, lr=0.01, weight_decay=0.1)),
     "adamw": run(lambda p: o.AdamW(p, lr=0.01, weight_decay=0.1)),
     "adamw clip cosine": run(lambda p: o.AdamW(p, lr=0.02, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2), 0.5, cosine),
+    "sgd rates": run(lambda p: o.SGD([{"params": [p[0], p[1]], "lr": 0.02}, {"params": [p[2], p[3]]}], lr=0.1, momentum=0.9)),
     "adamw groups": run(
         lambda p: o.AdamW([{"params": [p[0], p[2]], "weight_decay": 0.1}, {"params": [p[1], p[3]], "weight_decay": 0.0}], lr=0.01)
     ),
     "lion": run(lambda p: Lion(p, lr=0.005, weight_decay=0.1)),
     "adafactor": run(lambda p: o.Adafactor(p, lr=0.05, weight_decay=0.1)),
 }
+# What `train` does besides: each with the data in their order.
+TRAINED = {
+    "accumulate": run(lambda p: o.AdamW(p, lr=0.01, weight_decay=0.1), 0.5, accumulate=2),
+    "averages": run(lambda p: o.SGD(p, lr=0.1, momentum=0.9), ema=0.9),
+}
+
+
+def scheduled(rate, make):
+    """Rates of one of torch's schedulers."""
+    optimizer = o.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+s = o.lr_scheduler
 SCHEDULES = {
     "cosine": [0.02 * cosine(t) for t in range(30)],
+    "cosine to an end": scheduled(0.02, lambda x: s.CosineAnnealingLR(x, 20, 0.01)),
+    "linear to an end": scheduled(0.5, lambda x: s.LinearLR(x, 1.0, 0.2, 12)),
+    "stepped": scheduled(0.1, lambda x: s.StepLR(x, 7, 0.1)),
+    "warm-up": scheduled(0.1, lambda x: s.LinearLR(x, 1 / 3, 1.0, 2)),
 }
 OUT.parent.mkdir(parents=True, exist_ok=True)
 data = {"torch": torch.__version__, "start": {k: pack(v) for k, v in START.items()}, "x": pack(X), "y": pack(Y), "runs": RUNS,
-        "schedules": SCHEDULES}
+        "trained": TRAINED, "schedules": SCHEDULES}
 OUT.write_text(json.dumps(data) + "\n")
 print(f"{len(RUNS)} runs, {OUT.stat().st_size} bytes")

@@ -10,10 +10,13 @@ import {
   GroupNorm,
   LayerNorm,
   Linear,
+  LoRA,
   Mlp,
   type MlpConfig,
   type Module,
   RMSNorm,
+  TransformerBlock,
+  type TransformerBlockConfig,
 } from "@vlm/nn";
 import { beforeAll, describe, expect, it } from "vitest";
 import { testDevice } from "./device.ts";
@@ -40,8 +43,15 @@ type Callable = Module & { forward(x: Tensor, ...rest: never[]): Tensor };
 const make: Record<string, (config: Record<string, unknown>) => Callable> = {
   Linear: () => new Linear(7, 5),
   "Linear without bias": () => new Linear(7, 5, { bias: false }),
+  "Linear with LoRA": () => {
+    const linear = new Linear(7, 5);
+    linear.adapter = new LoRA(7, 5, { rank: 2, alpha: 4 });
+    return linear;
+  },
   Embedding: () => new Embedding(11, 4),
   LayerNorm: () => new LayerNorm(6, { eps: 1e-6 }),
+  "LayerNorm without bias": () => new LayerNorm(6, { bias: false }),
+  "LayerNorm without gain": () => new LayerNorm(6, { affine: false }),
   RMSNorm: () => new RMSNorm(6, { eps: 1e-5 }),
   GroupNorm: () => new GroupNorm(3, 6, { eps: 1e-6 }),
   BatchNorm: () => new BatchNorm(4),
@@ -52,6 +62,7 @@ const make: Record<string, (config: Record<string, unknown>) => Callable> = {
   Attention: (config) => new Attention(config as never),
   Mlp: (config) => new Mlp(config as MlpConfig),
   GatedMlp: (config) => new GatedMlp(config as MlpConfig),
+  TransformerBlock: (config) => new TransformerBlock(config as TransformerBlockConfig),
 };
 
 describe("layers follow PyTorch", () => {

@@ -4,6 +4,7 @@ import {
   Adam,
   AdamW,
   cosine,
+  EMA,
   globalNorm,
   Linear,
   Lion,
@@ -11,6 +12,8 @@ import {
   type Optimizer,
   type OptimizerOptions,
   SGD,
+  type TrainOptions,
+  train,
 } from "@vlm/nn";
 import { beforeAll, describe, expect, it } from "vitest";
 import { testDevice } from "./device.ts";
@@ -47,6 +50,7 @@ const make: Record<keyof typeof fixtures.runs, (model: Net) => Optimizer> = {
       clip: 0.5,
       ...all(0.2),
     }),
+  "sgd rates": (m) => new SGD(m, { lr: 0.1, momentum: 0.9, groups: [{ parameters: /^up/, lrScale: 0.2 }] }),
   "adamw groups": (m) => new AdamW(m, { lr: 0.01, weightDecay: 0.1 }),
   lion: (m) => new Lion(m, { lr: 0.005, ...all(0.1) }),
   adafactor: (m) => new Adafactor(m, { lr: 0.05, ...all(0.1) }),
@@ -101,6 +105,52 @@ describe("thirty steps follow PyTorch", () => {
     }
     await expectRun(model, losses, fixtures.runs.adamw);
     expect(await optimizer.steps.value.item()).toBe(30);
+  });
+});
+
+describe("thirty steps of train follow PyTorch", () => {
+  type Batch = { input: Tensor; target: Tensor };
+  const data: Batch[] = [0, 1, 2, 3, 4].map((i) => ({ input: x.slice(i), target: y.slice(i) }));
+
+  async function trained(make: (model: Net) => Partial<TrainOptions<Batch>> & { optimizer: Optimizer }) {
+    const { model } = await start("sgd");
+    const losses: number[] = [];
+    const norms: number[] = [];
+    await train({
+      model,
+      data,
+      steps: 30,
+      loss: ({ input, target }) => lossOf(model, input, target),
+      onProgress: ({ loss, gradientNorm }) => {
+        losses.push(loss);
+        norms.push(gradientNorm);
+      },
+      ...make(model),
+    });
+    return { model, losses, norms };
+  }
+
+  it("with gradients of two batches", async () => {
+    const { model, losses, norms } = await trained((m) => ({
+      optimizer: new AdamW(m, { lr: 0.01, clip: 0.5, ...all(0.1) }),
+      accumulate: 2,
+    }));
+    await expectRun(model, losses, fixtures.trained.accumulate);
+    for (const [i, norm] of fixtures.trained.accumulate.norms.entries()) {
+      expect(Math.abs(norms[i]! - norm)).toBeLessThan(1e-5);
+    }
+  });
+
+  it("with averages", async () => {
+    let ema: EMA | undefined;
+    const { model, losses } = await trained((m) => {
+      ema = new EMA(m, { decay: 0.9 });
+      return { optimizer: new SGD(m, { lr: 0.1, momentum: 0.9 }), ema };
+    });
+    await expectRun(model, losses, fixtures.trained.averages);
+    for (const [path, average] of ema!.state()) {
+      await expectClose(average, (fixtures.trained.averages.averages as Record<string, Packed>)[path]!, 1e-5);
+    }
   });
 });
 

@@ -5,6 +5,7 @@ import {
   BatchNorm,
   constantRate,
   cosine,
+  Dropout,
   DropPath,
   EMA,
   Embedding,
@@ -38,10 +39,11 @@ const close = (a: number, b: number, tolerance = 1e-6): void => expect(Math.abs(
 
 describe("schedules", () => {
   const all: Record<string, Schedule> = {
-    constant: constantRate(0.1, { warmup: 3 }),
     cosine: cosine(0.02, { warmup: 5, steps: 30 }),
     "cosine to an end": cosine(0.02, { steps: 20, end: 0.01 }),
     linear: linear(1, { warmup: 2, steps: 12, end: 0.5 }),
+    "linear to an end": linear(0.5, { steps: 12, end: 0.1 }),
+    "warm-up": constantRate(0.1, { warmup: 3 }),
     stepped: stepped(0.1, { every: 7 }),
     "inverse root": inverseRoot(0.5, { warmup: 4 }),
     own: schedule((m, t) => m.div(m.number(1), m.add(t, m.number(1)))),
@@ -56,9 +58,11 @@ describe("schedules", () => {
   });
 
   it("follow the reference", () => {
-    fixtures.schedules.cosine.forEach((rate, t) => {
-      close(all.cosine!(t), rate, 1e-9);
-    });
+    for (const [name, rates] of Object.entries(fixtures.schedules)) {
+      rates.forEach((rate, t) => {
+        close(all[name]!(t), rate, 1e-9);
+      });
+    }
     expect([0, 6, 7, 13, 14].map((t) => Number(all.stepped!(t).toPrecision(6)))).toEqual([0.1, 0.1, 0.01, 0.01, 0.001]);
     expect(all.linear!(12)).toBe(0.5);
     expect(all["inverse root"]!(16)).toBeCloseTo(0.25, 9);
@@ -181,6 +185,24 @@ describe("BatchNorm", () => {
     );
     expect(x.pipe(layer).shape).toEqual([1, 2]);
   });
+});
+
+it.each([
+  ["Dropout", new Dropout(0.25), [6, 50]],
+  ["DropPath", new DropPath(0.25), [300, 1]],
+])("%s has the gradient of what it kept", async (_, layer, shape) => {
+  const [x, dy] = [random.normal(random.key(1), shape), random.normal(random.key(2), shape)];
+  const y = context({ training: true, key: random.key(9) }, () => x.pipe(layer));
+  const [dx] = grad(y.mul(dy).sum(), [x]);
+  const [input, output, slope, gradient] = await Promise.all([x.data(), y.data(), dy.data(), dx!.data()]);
+  let kept = 0;
+  output.forEach((value, i) => {
+    const keep = value !== 0;
+    if (keep) kept++;
+    close(value, keep ? input[i]! / 0.75 : 0, 1e-6);
+    close(gradient[i]!, keep ? slope[i]! / 0.75 : 0, 1e-6);
+  });
+  expect(Math.abs(kept / 300 - 0.75)).toBeLessThan(0.1);
 });
 
 it("drops whole examples of a branch", async () => {

@@ -48,6 +48,11 @@ it("a browser keeps downloads in its file system, and uses them without a reques
   const before = server.log.length;
   expect(await page.call("firstNumbers", "owner/name", { ...options, offline: true })).toEqual([3, 4]);
   expect(server.log.length).toBe(before);
+  // N14: what the browser evicted is not there, and comes again.
+  expect(await page.call("evict")).toBe(1);
+  expect(await page.call("firstNumbers", "owner/name", { ...options, offline: true })).toBe("NetworkError OFFLINE");
+  expect(await page.call("firstNumbers", "owner/name", options)).toEqual([3, 4]);
+  expect(await page.call("firstNumbers", "owner/name", { ...options, offline: true })).toEqual([3, 4]);
   expect(await page.call("firstNumbers", "owner/name", { ...options, cache: false })).toEqual([3, 4]);
   expect(await page.call("firstNumbers", "owner/name", { ...options, revision: "v2", offline: true })).toBe(
     "NetworkError OFFLINE",

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { useDevice } from "@vlm/core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { httpSource } from "../src/bytes/http-source.ts";
 import { identityMap } from "../src/keymap/key-map.ts";
 import { load } from "../src/keymap/load.ts";
@@ -10,11 +10,13 @@ import { openWeights } from "../src/safetensors/open-weights.ts";
 import { safetensorsBytes } from "../src/safetensors/write-safetensors.ts";
 import { openSource } from "../src/source/open-source.ts";
 import type { SourceOptions } from "../src/source/source-options.ts";
+import { defaultStore } from "../src/store/default-store.ts";
 import { memoryStore } from "../src/store/memory-store.ts";
 import { type SendOptions, type Server, sendFile, serve } from "./support/bad-server.ts";
 import { failure } from "./support/errors.ts";
 import { counting, f32, TestModel } from "./support/model.ts";
 import { temporaryFolder } from "./support/temporary.ts";
+import { file } from "./support/vectors.ts";
 
 beforeAll(() => useDevice("js"));
 
@@ -24,7 +26,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
 const FAST: HttpOptions = { retryDelay: 1, stallTimeout: 300, onWarning: () => {} };
 
 /** A server of one file that behaves differently at each request: the last behaviour stays. */
-async function flaky(turns: SendOptions[], bytes = BYTES): Promise<Server> {
+async function flaky(turns: SendOptions[], bytes: Uint8Array = BYTES): Promise<Server> {
   let turn = 0;
   return serve((request, response) =>
     sendFile(request, response, bytes, { etag: '"v1"', ...turns[Math.min(turn++, turns.length - 1)] }),
@@ -34,9 +36,9 @@ async function flaky(turns: SendOptions[], bytes = BYTES): Promise<Server> {
 /** Downloads `file.bin` through the cache and gives its bytes. */
 async function fetched(server: Server, options: SourceOptions = {}): Promise<Uint8Array> {
   const source = await openSource(`${server.url}/models/`, { cache: memoryStore(), ...FAST, ...options });
-  const file = await source.open("file.bin");
-  const bytes = await file.read(0, file.size);
-  await file.close?.();
+  const opened = await source.open("file.bin");
+  const bytes = await opened.read(0, opened.size);
+  await opened.close?.();
   return bytes;
 }
 
@@ -177,10 +179,10 @@ describe("a download", () => {
       "REDIRECT",
       "from https: to http:",
     );
-    const file: typeof globalThis.fetch = async () =>
+    const toFile: typeof globalThis.fetch = async () =>
       new Response(null, { status: 302, headers: { location: "file:///etc/passwd" } });
     await failure(
-      () => openSourceAt("https://secure.example/x.bin", { fetch: file }),
+      () => openSourceAt("https://secure.example/x.bin", { fetch: toFile }),
       "NetworkError",
       "REDIRECT",
       "to file:",
@@ -368,6 +370,44 @@ describe("the cache of addresses", () => {
       true,
     );
     expect(warnings.join()).toContain("is kept in memory");
+    const error = await failure(
+      () => fetched(server, { cache: full, persist: true }),
+      "StorageError",
+      "QuotaExceededError",
+      "the browser's storage quota is used up",
+    );
+    expect(error.recoverable).toBe(true);
+  });
+
+  it("N14: a page without storage keeps files in memory and says so, or fails where they must be kept", async () => {
+    vi.stubGlobal("process", undefined);
+    vi.stubGlobal("navigator", {
+      storage: { getDirectory: () => Promise.reject(new DOMException("no", "SecurityError")) },
+    });
+    try {
+      const warnings: string[] = [];
+      expect((await defaultStore((message) => warnings.push(message))).name).toBe(memoryStore().name);
+      expect(warnings).toEqual([expect.stringContaining("this page may not keep files")]);
+      await failure(() => defaultStore(() => {}, true), "StorageError", "NO_STORAGE", "this page may not keep files");
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  it.each(["ENOTFOUND", "CERT_HAS_EXPIRED", "ECONNREFUSED"])("N13: %s is named, after the retries", async (reason) => {
+    let requests = 0;
+    const fetch: typeof globalThis.fetch = async () => {
+      requests++;
+      throw new TypeError("fetch failed", { cause: Object.assign(new Error(reason), { code: reason }) });
+    };
+    const error = await failure(
+      () => openSourceAt("https://models.example/x.bin?token=SECRET", { fetch, retries: 2 }),
+      "NetworkError",
+      "CONNECTION",
+      new RegExp(`the connection failed \\(${reason}\\)`),
+    );
+    expect([requests, error.recoverable, error.where]).toEqual([3, true, "https://models.example/x.bin"]);
+    expect(error.message).not.toContain("SECRET");
   });
 });
 
@@ -383,8 +423,29 @@ describe("a file read by range from a server", () => {
     const store = await openWeights(`${server.url}/m/model.safetensors`, { cache: false, ...FAST });
     const [b] = await store.read(["b"]);
     expect([...new Float32Array(b!.buffer)]).toEqual([5, 6, 7, 8]);
-    expect(server.log.length).toBe(4);
+    expect(server.log.length).toBe(3);
     expect(server.log.at(-1)!.range).toMatch(/^bytes=\d+-\d+$/);
+  });
+
+  it.each([
+    ["S3", "ST_HEADER_LENGTH", 1000n],
+    ["S5", "ST_HEADER_TOO_LARGE", 100_000_001n],
+  ])("%s: a header that cannot be is refused by the eight bytes of one request", async (_, code, length) => {
+    const server = await flaky([{}], file("{}", 60, length));
+    await failure(
+      () => openWeights(`${server.url}/m/model.safetensors`, { cache: false, ...FAST }),
+      "WeightFormatError",
+      code,
+      `${length} bytes`,
+    );
+    expect(server.log.map(({ range }) => range)).toEqual(["bytes=0-7"]);
+  });
+
+  it("asks again for the first bytes when they broke off", async () => {
+    const server = await flaky([{ breakAfter: 3 }, {}]);
+    const source = await httpSource(`${server.url}/x`, FAST);
+    expect(same(await source.read(0, 8), BYTES.slice(0, 8))).toBe(true);
+    expect(server.log.length).toBe(2);
   });
 
   it("survives breaks, and takes the whole file from a server that ignores ranges", async () => {

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { open as openFile, readdir, rename, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { useDevice } from "@vlm/core";
+import { Cell, type DType, type Tensor, useDevice } from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { create } from "webgpu";
 import { blobSource, bytesSource } from "../src/bytes/byte-source.ts";
 import { fileSource } from "../src/bytes/file-source.ts";
 import { readRanges } from "../src/bytes/read-ranges.ts";
@@ -144,6 +145,76 @@ describe("ranges", () => {
     await source.close?.();
   });
 });
+
+describe("host copies", () => {
+  // Dawn's devices end with the object that they come from.
+  const dawn = create([]);
+
+  it.each([undefined, "f16"] as const)("bring a model back after its device was lost (dtype %s)", async (dtype) => {
+    const gpu = await (await dawn.requestAdapter())!.requestDevice();
+    await useDevice(gpu);
+    try {
+      const stored = await safetensorsBytes([
+        ["a", f32([3], 1)],
+        ["b", { shape: [2], dtype: "bf16" as const, data: () => Float32Array.of(0.5, -2) }],
+      ]);
+      const [a, b] = [new Parameter([3]), new Parameter([2])];
+      const model = { stateDict: () => Object.entries({ a, b }) };
+      const { restore } = await load(model, stored, identityMap, { dtype, hostCopies: true });
+      expect([...(await a.value.data())]).toEqual([1, 2, 3]);
+      gpu.destroy();
+      await failure(() => a.value.data(), "DisposedError", "WEBGPU_DESTROYED");
+      await useDevice("js");
+      await restore!();
+      expect([a.dtype, ...(await a.value.data()), ...(await b.value.data())]).toEqual([
+        dtype ?? "f32",
+        1,
+        2,
+        3,
+        0.5,
+        -2,
+      ]);
+    } finally {
+      await useDevice("js");
+    }
+  });
+
+  it("are not kept unless asked for", async () => {
+    const report = await load(
+      new TestModel({ a: counting([3]) }),
+      await safetensorsBytes([["a", f32([3], 1)]]),
+      identityMap,
+    );
+    expect(report.restore).toBeUndefined();
+  });
+});
+
+/** A parameter that can change its dtype, as those of modules can. */
+class Parameter {
+  readonly shape: readonly number[];
+  private cell: Cell;
+
+  constructor(shape: number[]) {
+    this.shape = shape;
+    this.cell = new Cell(counting(shape));
+  }
+
+  get dtype(): DType {
+    return this.cell.dtype;
+  }
+
+  get value(): Tensor {
+    return this.cell.value;
+  }
+
+  assign(value: Tensor): void {
+    this.cell.assign(value);
+  }
+
+  replace(value: Tensor): void {
+    this.cell = new Cell(value);
+  }
+}
 
 describe("files", () => {
   it("S39: that are rewritten while they are read are noticed", async () => {

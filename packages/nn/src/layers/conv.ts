@@ -38,7 +38,10 @@ abstract class Convolution<O extends ConvLayerOptions | ConvTransposeLayerOption
   }
 }
 
-/** Cross-correlation along a sequence: [B C L] → [B O L′]. The weight is [O C/groups k]. */
+/**
+ * Cross-correlation along a sequence, y[o, i] = b[o] + Σ_c Σ_u W[o, c, u]·x[c, i·stride + u·dilation − padding]:
+ * [B C L] → [B O L′], L′ as in `Conv2d`. The weight is [O C/groups k]. Waibel et al. 1989 (time-delay networks).
+ */
 export class Conv1d extends Convolution<ConvLayerOptions> {
   constructor(inputs: number, outputs: number, size: number, options: ConvLayerOptions = {}) {
     super([outputs, inputs / (options.groups ?? 1), size], outputs, options);
@@ -51,8 +54,9 @@ export class Conv1d extends Convolution<ConvLayerOptions> {
 }
 
 /**
- * Cross-correlation with learned windows: [B C H W] → [B O H′ W′], H′ = ⌊(H + 2·padding − dilation·(k − 1) − 1) /
- * stride⌋ + 1. The weight is [O C/groups kH kW].
+ * Cross-correlation with learned windows, y[o, i, j] = b[o] + Σ_c Σ_u Σ_v W[o, c, u, v]·x[c, i·stride + u·dilation −
+ * padding, j·…]: [B C H W] → [B O H′ W′], H′ = ⌊(H + 2·padding − dilation·(k − 1) − 1) / stride⌋ + 1. The weight is [O
+ * C/groups kH kW]. LeCun et al. 1989; the arithmetic as in Dumoulin & Visin 2016, arXiv:1603.07285.
  */
 export class Conv2d extends Convolution<ConvLayerOptions> {
   constructor(
@@ -72,7 +76,8 @@ export class Conv2d extends Convolution<ConvLayerOptions> {
 
 /**
  * The gradient of a convolution with respect to its input, used forward: [B C H W] → [B O H′ W′], H′ = (H − 1)·stride −
- * 2·padding + dilation·(k − 1) + outputPadding + 1. The weight is [C O/groups kH kW].
+ * 2·padding + dilation·(k − 1) + outputPadding + 1. The weight is [C O/groups kH kW]. Dumoulin & Visin 2016,
+ * arXiv:1603.07285, chapter 4.
  */
 export class ConvTranspose2d extends Convolution<ConvTransposeLayerOptions> {
   constructor(

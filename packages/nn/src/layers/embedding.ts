@@ -4,8 +4,9 @@ import { Module } from "../module/module.ts";
 import { Parameter } from "../module/parameter.ts";
 
 /**
- * Rows of a table: integer [… N] → [… N D]. Ids made from host numbers are checked: one outside the table throws
- * `IndexRangeError TOKEN_RANGE`. Ids computed on the device cannot be checked and give NaN rows instead.
+ * Rows of a table, y = W[id] (Bengio et al. 2003): integer [… N] → [… N D]. Ids made from host numbers are checked: one
+ * outside the table throws `IndexRangeError TOKEN_RANGE`. Ids computed on the device cannot be checked and give NaN rows
+ * instead.
  */
 export class Embedding extends Module {
   readonly weight: Parameter; // [V D]

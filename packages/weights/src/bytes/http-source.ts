@@ -6,12 +6,15 @@ import { type Answer, send } from "../net/send.ts";
 import { backoff, wait } from "../net/wait.ts";
 import { type ByteSource, blobSource, checkRange } from "./byte-source.ts";
 
+/** The first request asks for this many bytes: a safetensors file says in them how long its header is. */
+const HEAD = 8;
+
 /**
  * A file on a server, read by `Range` requests without being kept anywhere. A server that ignores ranges is worked
  * around by taking the whole file into a `Blob`. A file that changes between two reads rejects with `IntegrityError`.
  */
 export async function httpSource(url: string, options: HttpOptions = {}): Promise<ByteSource> {
-  const first = await send(url, { ...options, request: { range: "bytes=0-7" } });
+  const first = await send(url, { ...options, request: { range: `bytes=0-${HEAD - 1}` } });
   const { response } = first;
   if (response.status !== 206 && response.status !== 200 && response.status !== 416) {
     first.cancel();
@@ -32,6 +35,7 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
   }
   const range = response.headers.get("content-range") ?? "";
   const size = Number(/\/(\d+)$/.exec(range)?.[1] ?? Number.NaN);
+  const head = range.startsWith(`bytes 0-${HEAD - 1}/`) ? await headOf(first) : new Uint8Array(0);
   first.cancel();
   if (!Number.isSafeInteger(size)) throw networkError("RANGE", `the server does not tell the size: "${range}"`, url);
   const identity = validatorOf(response);
@@ -42,6 +46,7 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
     async read(begin, end, signal = options.signal) {
       signal?.throwIfAborted();
       checkRange(name, begin, end, size);
+      if (end <= head.length) return head.slice(begin, end);
       const out = new Uint8Array(end - begin);
       const { retries = DEFAULTS.retries, retryDelay = DEFAULTS.retryDelay } = options;
       let done = 0;
@@ -71,6 +76,23 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
       return out;
     },
   };
+}
+
+/** The first bytes, which came with the size; none where the connection broke, they are asked for again then. */
+async function headOf(answer: Answer): Promise<Uint8Array<ArrayBuffer>> {
+  const head = new Uint8Array(HEAD);
+  let filled = 0;
+  try {
+    for await (const chunk of answer.body()) {
+      const part = chunk.subarray(0, HEAD - filled);
+      head.set(part, filled);
+      filled += part.length;
+      if (filled === HEAD) return head;
+    }
+  } catch (error) {
+    if (!isVlmError(error)) throw error;
+  }
+  return new Uint8Array(0);
 }
 
 function check(answer: Answer, url: string, begin: number, size: number, identity: string | undefined): void {

@@ -15,6 +15,8 @@ export type LoadOptions = WeightsOptions & {
   dtype?: "f32" | "f16" | "bf16" | undefined;
   /** Refuse NaN and infinities among the weights, and bool bytes other than 0 and 1. */
   strict?: boolean | undefined;
+  /** Keeps the values in host memory too, so that `restore` of the report can bring them back; default false. */
+  hostCopies?: boolean | undefined;
 };
 
 /** What was loaded. */
@@ -26,6 +28,11 @@ export type LoadReport = {
   readonly tied: readonly string[];
   /** Tensors that hold NaN or infinities, with how many. */
   readonly nonFinite: ReadonlyMap<string, number>;
+  /**
+   * With `hostCopies`: sets every parameter to what was loaded once more, on the device in use now. For a device that was
+   * lost, after `useDevice` with another one.
+   */
+  restore?(): Promise<void>;
 };
 
 /** Tensors are read in groups of about this many bytes, in the order of the file. */
@@ -93,7 +100,13 @@ async function fill(model: ModelLike, store: TensorStore, map: KeyMap, options: 
     else parameter.replace!(value);
   }
   await commit();
-  return { parameters: values.length, bytes: all, ignored: plan.ignored, tied: plan.tied, nonFinite };
+  const report = { parameters: values.length, bytes: all, ignored: plan.ignored, tied: plan.tied, nonFinite };
+  if (!options.hostCopies) return report;
+  const restore = async (): Promise<void> => {
+    for (const [parameter, value] of values) parameter.assign(value);
+    await commit();
+  };
+  return { ...report, restore };
 }
 
 /** Assignments in the order of the files, in groups that are read together. */

@@ -18,14 +18,14 @@ const MAX_GIT_FILE = 64 << 20;
 
 /**
  * Downloads a file into a store and checks its hash; wrong bytes are set aside and fetched once more. When the store
- * is full, the file is given in memory instead. Throws `NetworkError`, `IntegrityError` or `StorageError`.
+ * is full, the file is given in memory instead, unless `persist` is set. Throws `NetworkError`, `IntegrityError` or `StorageError`.
  */
 export async function fetchToStore(
   store: Store,
   path: string,
   url: string,
   expected: Expected,
-  options: DownloadOptions,
+  options: DownloadOptions & { persist?: boolean | undefined },
 ): Promise<{ inMemory: ByteSource | undefined; got: Downloaded }> {
   try {
     const { file, got } = await fill(store, path, url, expected, options);
@@ -33,7 +33,7 @@ export async function fetchToStore(
     return { inMemory: undefined, got };
   } catch (error) {
     if (!isVlmError(error) || !["ENOSPC", "EDQUOT", "QuotaExceededError"].includes(error.code)) throw error;
-    if ((expected.size ?? 0) > 2 ** 31) throw error;
+    if (options.persist || (expected.size ?? 0) > 2 ** 31) throw error;
     (options.onWarning ?? console.warn)(`${store.name} is full: ${publicUrl(url)} is kept in memory`);
     const { file, got } = await fill(memoryStore(), path, url, expected, options);
     return { inMemory: file, got };

@@ -98,7 +98,7 @@ export async function hubSource(id: string, options: SourceOptions = {}): Promis
       const onBytes = (loaded: number, total: number | undefined): void =>
         options.onProgress?.({ file: path, loaded, total });
       if (!(await isKept(store, blob))) {
-        const download = { ...http, signal: shared, immutable: true, onBytes };
+        const download = { ...http, signal: shared, immutable: true, onBytes, persist: options.persist };
         const { inMemory } = await fetchToStore(store, blob, url, expected, download);
         if (inMemory) return inMemory;
       }
@@ -145,7 +145,7 @@ export async function storeOf(options: SourceOptions): Promise<Store> {
   const { cache } = options;
   if (typeof cache === "object") return cache;
   if (typeof cache === "string") return (await import("../store/node-store.ts")).nodeStore(cache);
-  return defaultStore(options.onWarning);
+  return defaultStore(options.onWarning, options.persist);
 }
 
 /** The token of the environment, or the one that `hf auth login` saved. */

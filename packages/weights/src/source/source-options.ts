@@ -12,6 +12,8 @@ export type Progress = {
 export type SourceOptions = HttpOptions & {
   /** Where downloads are kept: a folder (Node), a store, or false to keep nothing and read by range. */
   cache?: string | Store | false | undefined;
+  /** Fail with `StorageError` where a file cannot be kept, instead of holding it in memory; default false. */
+  persist?: boolean | undefined;
   /** Use only what is cached; default `HF_HUB_OFFLINE`. */
   offline?: boolean | undefined;
   /** Branch, tag or commit on the Hub; default "main". */

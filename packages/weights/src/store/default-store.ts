@@ -1,3 +1,4 @@
+import { VlmError } from "@vlm/core";
 import { memoryStore } from "./memory-store.ts";
 import { nodeStore } from "./node-store.ts";
 import { opfsStore } from "./opfs-store.ts";
@@ -12,14 +13,24 @@ export const environment = (name: string): string | undefined =>
 /**
  * Where downloads are kept unless told otherwise. Node: the cache folder of `huggingface_hub` (`HF_HUB_CACHE`, or
  * `hub` under `HF_HOME`, `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`). Browsers: the origin private file
- * system, and memory where a page may not use it (private windows).
+ * system, and memory where a page may not use it (private windows), or `StorageError` `NO_STORAGE` with `persist`.
  */
-export async function defaultStore(onWarning: (message: string) => void = console.warn): Promise<Store> {
+export async function defaultStore(
+  onWarning: (message: string) => void = console.warn,
+  persist = false,
+): Promise<Store> {
   if (isNode()) return nodeStore(await cacheFolder());
   try {
     const root = await navigator.storage.getDirectory();
     return opfsStore(await root.getDirectoryHandle("vlm-cache", { create: true }));
-  } catch {
+  } catch (cause) {
+    if (persist) {
+      throw new VlmError("StorageError", "NO_STORAGE", {
+        what: "this page may not keep files",
+        hint: "leave private browsing, or load without `persist`",
+        cause,
+      });
+    }
     onWarning("this page may not keep files: downloads stay in memory and are repeated next time");
     return memoryStore();
   }

@@ -21,6 +21,24 @@ export async function config(url: string): Promise<object> {
   return readJson(await openSource(url), "config.json");
 }
 
+/** Takes the first piece of every kept file away, as a browser does that needs the space. */
+export async function evict(): Promise<number> {
+  let removed = 0;
+  const walk = async (directory: FileSystemDirectoryHandle): Promise<void> => {
+    for await (const [name, handle] of directory.entries()) {
+      if (handle.kind !== "directory") continue;
+      const inner = handle as FileSystemDirectoryHandle;
+      if (!name.endsWith(".pieces")) await walk(inner);
+      else {
+        await inner.removeEntry("0");
+        removed++;
+      }
+    }
+  };
+  await walk(await navigator.storage.getDirectory());
+  return removed;
+}
+
 const tensor = (value: number) => ({
   shape: [1000],
   dtype: "f32" as const,
