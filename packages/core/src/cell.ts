@@ -1,11 +1,11 @@
 /** State lives in cells: parameters, optimiser moments, step counts, running statistics. */
-import { type DType, roundTo } from "./dtype.ts";
+import type { DType } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { Node } from "./graph/node.ts";
-import type { ElementwiseOp } from "./op.ts";
+import { copyOf } from "./ops/copy.ts";
 import { dataOp } from "./ops/source.ts";
 import { cutHistory } from "./runtime/history.ts";
-import { type RealStorage, releaseStorage, submit } from "./runtime/realize.ts";
+import { bear, noteFirst, type RealStorage, release, submit } from "./runtime/realize.ts";
 import { currentTrace } from "./runtime/trace.ts";
 import { type Shape, sameShape, shapeError, shown } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -21,9 +21,7 @@ export function isCellGroup(x: unknown): x is CellGroup {
   return typeof x === "object" && x !== null && typeof (x as CellGroup).trainable === "function";
 }
 
-/** Cells whose first value has not been computed yet; all are computed in one plan when one is read. */
-const unborn = new Set<Cell>();
-/** Those of them that start from other cells' values: they are computed before any cell changes. */
+/** Cells that start from other cells' values: their first values are computed before any cell changes. */
 const copies = new Set<Cell>();
 /** Values assigned since the last `commit`. */
 const written = new Map<Cell, Node>();
@@ -39,7 +37,9 @@ export class Cell {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly owner: string;
+  /** The first value until somebody asks for it, then the leaf of the committed version. */
   private node: Node;
+  private asked = false;
   private count = 0;
 
   constructor(value: Tensor, options: CellOptions = {}) {
@@ -47,8 +47,7 @@ export class Cell {
     this.dtype = value.dtype;
     this.owner = options.owner ?? "cells";
     this.node = value.node;
-    unborn.add(this);
-    if (readsCell(value.node)) copies.add(this);
+    if (cellsIn(value.node).length > 0) copies.add(this);
   }
 
   /** How many times the cell has been written. */
@@ -88,16 +87,21 @@ export class Cell {
     }
     const trace = currentTrace();
     if (trace) trace.write(this, value);
-    // A first value that nobody has read is replaced, not computed: loading weights costs no initialisation.
-    else if (unborn.has(this)) {
+    // A first value that nobody has asked for is replaced, not computed: loading weights costs no initialisation.
+    else if (!this.asked) {
       this.node = value.node;
-      if (readsCell(value.node)) copies.add(this);
+      if (cellsIn(value.node).length > 0) copies.add(this);
     } else written.set(this, value.node);
   }
 
-  /** The leaf node of the committed version (its first value is computed now if it was not yet). */
+  /** The leaf node of the committed version. A first value is computed by the first plan that reads it. */
   current(): Node {
-    if (unborn.has(this)) bear(unborn);
+    if (!this.asked) {
+      this.asked = true;
+      const first = this.node;
+      this.node = leafOf(this);
+      noteFirst(this.node, first, this.owner, copies.has(this) ? cellsIn(first) : []);
+    }
     return this.node;
   }
 
@@ -105,7 +109,8 @@ export class Cell {
   advance(storage: RealStorage): Node {
     const before = this.current();
     this.count++;
-    this.node = leafOf(this, storage);
+    this.node = leafOf(this);
+    this.node.storage = storage;
     return before;
   }
 
@@ -116,78 +121,33 @@ export class Cell {
 }
 
 /** One tensor per version of a cell: gradients are taken with respect to this very node. */
-function leafOf(cell: Cell, storage: RealStorage): Node {
-  const node = new Node(dataOp, [], { cell, version: cell.version }, { shape: cell.shape, dtype: cell.dtype }, null);
-  node.storage = storage;
-  return node;
+function leafOf(cell: Cell): Node {
+  return new Node(dataOp, [], { cell, version: cell.version }, { shape: cell.shape, dtype: cell.dtype }, null);
 }
 
-/** True when a value is computed from a cell. */
-function readsCell(root: Node): boolean {
+/** The leaves of cells that a value is computed from. */
+function cellsIn(root: Node): Node[] {
+  const found: Node[] = [];
   const seen = new Set<Node>();
   const stack = [root];
   for (let node = stack.pop(); node; node = stack.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
-    if (node.attributes.cell !== undefined) return true;
+    if (node.attributes.cell !== undefined) found.push(node);
     stack.push(...node.inputs);
   }
-  return false;
+  return found;
 }
 
 /** Computes first values that come from other cells, since those are about to change. */
 export function settleCopies(): void {
-  if (copies.size > 0) bear(copies);
+  if (copies.size === 0) return;
+  bear([...copies].map((cell) => cell.current()));
+  copies.clear();
 }
 
-function bear(which: ReadonlySet<Cell>): void {
-  const cells = [...which].filter((cell) => unborn.has(cell));
-  for (const cell of cells) {
-    unborn.delete(cell);
-    copies.delete(cell);
-  }
-  if (cells.length === 0) return;
-  const nodes = cells.map((cell) => (cell as unknown as { node: Node }).node);
-  // A host array or a tensor may serve several cells: each gets storage of its own, since versions are freed one by one.
-  const own = nodes.map(copyOf);
-  submit(
-    own,
-    "cells",
-    cells.map((cell) => cell.owner),
-  ).catch(() => {});
-  cells.forEach((cell, i) => {
-    cell.retreat(leafOf(cell, own[i]!.storage as RealStorage));
-  });
-}
-
-/**
- * The same value in storage of its own, with no more precision than its dtype has: the reference device computes in
- * float64, and a cell that was saved and loaded must be the cell it was.
- */
-export function copyOf(node: Node): Node {
-  return new Node(copyOps[node.dtype], [node], {}, node, node.where);
-}
-
-const copyOp = (kept: DType): ElementwiseOp => ({
-  kind: "elementwise",
-  name: "copy",
-  arity: 1,
-  dtype: ([x]) => x!,
-  eval: ([x]) => roundTo(kept, x!),
-  wgsl: ([x]) => x!,
-  identity: true,
-  cost: 0,
-});
-
-const copyOps: Readonly<Record<DType, ElementwiseOp>> = {
-  f32: copyOp("f32"),
-  f16: copyOp("f16"),
-  bf16: copyOp("bf16"),
-  i32: copyOp("i32"),
-  u32: copyOp("u32"),
-  u8: copyOp("u8"),
-  bool: copyOp("bool"),
-};
+/** Why the data of an old version is gone. */
+export const REPLACED = "a newer version of its cell took its place";
 
 /**
  * Computes all written cells (and `also`, typically the loss) in one plan, makes them current, frees the versions
@@ -210,8 +170,7 @@ export function commit(also: readonly Tensor[] = []): Promise<void> {
   cutHistory(new Set(replaced));
   return ready.then(
     () => {
-      for (const node of replaced)
-        releaseStorage(node.storage as RealStorage, "a newer version of its cell took its place");
+      for (const node of replaced) release(node, REPLACED);
     },
     (error) => {
       cells.forEach((cell, i) => {

@@ -1,15 +1,16 @@
 /** Functions recorded once per argument structure and replayed as one plan. */
-import { type Cell, copyOf, settleCopies } from "./cell.ts";
+import { type Cell, REPLACED, settleCopies } from "./cell.ts";
 import { currentContext } from "./context.ts";
 import { bytesPerElement } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { Node } from "./graph/node.ts";
 import { buildProgram, type Program } from "./graph/program.ts";
+import { copyOf } from "./ops/copy.ts";
 import { dataOp } from "./ops/source.ts";
 import { type Device, defaultDevice } from "./runtime/device.ts";
 import { frozenSet } from "./runtime/frozen.ts";
 import { cutHistory } from "./runtime/history.ts";
-import { enqueue, execute, RealStorage, releaseStorage, submit } from "./runtime/realize.ts";
+import { enqueue, execute, RealStorage, release, submit } from "./runtime/realize.ts";
 import { record, Trace } from "./runtime/trace.ts";
 import { sizeOf } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -143,8 +144,8 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
     if ("argument" in source) return tensors[source.argument]!.node;
     return "cell" in source ? source.cell.current() : source.captured;
   });
-  // Lazy arguments are computed first, in the same queue; whoever reads the results gets their errors.
-  submit(leaves.filter((leaf) => !leaf.storage && leaf.op.kind !== "data")).catch(() => {});
+  // Lazy arguments and first values are computed first, in the same queue; whoever reads the results gets their errors.
+  submit(leaves.filter((leaf) => !leaf.storage)).catch(() => {});
   const specs = program.outputs.map((at) => program.nodes[at]!);
   const values = specs.length - writes.length;
   let settle!: (verdict: Promise<void>) => void;
@@ -167,8 +168,7 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
   settle(
     enqueue(() => execute(device, program, leaves, storages)).then(
       () => {
-        for (const node of before)
-          releaseStorage(node.storage as RealStorage, "a newer version of its cell took its place");
+        for (const node of before) release(node, REPLACED);
       },
       (error) => {
         writes.forEach((cell, i) => {

@@ -1,4 +1,4 @@
-import { VlmError } from "./errors.ts";
+import { printable, VlmError } from "./errors.ts";
 
 /**
  * Element types of tensors. `f16` and `bf16` are computed in f32 and rounded where they are stored;
@@ -110,6 +110,15 @@ export function promote(a: DType, b: DType): DType {
   if (isFloat(a)) return "f32";
   const order: DType[] = ["bool", "u8", "u32", "i32"];
   return order[Math.max(order.indexOf(a), order.indexOf(b))]!;
+}
+
+/** Throws a `DTypeError` for what is no dtype at all. */
+export function checkDType(op: string, dtype: DType): DType {
+  if (dtype in BYTES) return dtype;
+  throw new VlmError("DTypeError", "DTYPE_UNKNOWN", {
+    what: `${op}: there is no dtype ${printable(String(dtype))}`,
+    hint: `choose one of ${DTYPES.join(", ")}`,
+  });
 }
 
 /** Throws a `DTypeError` unless `dtype` is one of `allowed`. */

@@ -66,6 +66,7 @@ export { type CrossEntropyOptions, crossEntropy } from "./ops/cross-entropy.ts";
 export type { TensorLike } from "./ops/define.ts";
 export { einsum } from "./ops/einsum.ts";
 export { erf, erfinv } from "./ops/error-function.ts";
+export { expectShape, type SizeNames } from "./ops/expect-shape.ts";
 export { exp, expm1, log, log1p } from "./ops/exponential.ts";
 export { acosh, asinh, atanh, cosh, sinh, tanh } from "./ops/hyperbolic.ts";
 export { chunk, concat, repeat, roll, split, stack, tile } from "./ops/join.ts";

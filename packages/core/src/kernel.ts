@@ -1,6 +1,7 @@
 /** Own kernels: a shader for an operation that has a definition in tensor operations. */
 import type { WebGpuKernel } from "./backends/webgpu/custom.ts";
 import type { DType } from "./dtype.ts";
+import { VlmError } from "./errors.ts";
 import { callKernel } from "./graph/kernel.ts";
 import { Node } from "./graph/node.ts";
 import type { KernelOp, TensorSpec } from "./op.ts";
@@ -58,13 +59,21 @@ export function defineKernel<const I extends readonly Tensor[]>(
   const op: KernelOp = {
     kind: "kernel",
     name,
-    outputs: (inputs) => [reference(...(inputs.map(placeholder) as unknown as I))],
+    outputs: (inputs) => [outputOf(name, reference(...(inputs.map(placeholder) as unknown as I)))],
     reference: (inputs) => [reference(...(inputs as unknown as I))],
     ...(definition.webgpu && { webgpu: shaderKernel(definition) }),
     when: (inputs) => runsAsShader(definition, inputs),
     ...(vjp && { vjp: ({ dy, inputs, outputs }) => vjp(dy[0]!, inputs as unknown as I, outputs[0]!) }),
   };
   return (...inputs) => callKernel(op, inputs)[0]!;
+}
+
+function outputOf(name: string, output: unknown): Tensor {
+  if (output instanceof Tensor) return output;
+  throw new VlmError("ArgumentError", "KERNEL_REFERENCE", {
+    what: `${name}: the reference gives ${Array.isArray(output) ? "an array" : typeof output}, not a tensor`,
+    hint: "a kernel has one output; stack or concatenate several",
+  });
 }
 
 const placeholder = ({ shape, dtype }: TensorSpec): Tensor =>

@@ -5,7 +5,7 @@
  *
  * B batch · H W pixels · P patch · N patches · T tokens (N, or N + 1 with a class token) · D width · K classes
  */
-import { concat, currentContext, rearrange, type Tensor, VlmError } from "@vlm/core";
+import { concat, currentContext, expectShape, rearrange, type Tensor, VlmError } from "@vlm/core";
 import {
   type Activation,
   Attention,
@@ -105,7 +105,7 @@ export class AttentionPool extends Module {
 
   /** [B T D] → [B D]. The probe itself is not added to what it gathers. */
   forward(tokens: Tensor): Tensor {
-    const [B, , D] = tokens.dims(3);
+    const { B, D } = expectShape(tokens, "B T D");
     const x = this.probe.expand([B, 1, D]).pipe(this.attention, { context: tokens }); // [B 1 D]
     return x.add(x.pipe(this.norm).pipe(this.mlp)).reshape([B, D]);
   }

@@ -23,7 +23,7 @@ export type Linear = { readonly constant: number; readonly terms: readonly Term[
 export type Condition = { index: Linear; low: number; high: number };
 
 export function constant(value: number): Linear {
-  return { constant: value, terms: [], key: `${value}` };
+  return new Sum(value, []);
 }
 
 export function axis(id: number, size: number): Linear {
@@ -35,23 +35,50 @@ export function fromValue(value: Expr, size: number, key: string): Linear {
   return fromAtom({ kind: "value", value, key: `[${key}]`, max: size - 1 });
 }
 
-const fromAtom = (atom: Atom): Linear => make(0, [{ atom, times: 1 }]);
+const fromAtom = (atom: Atom): Linear => new Sum(0, [{ atom, times: 1 }]);
 
-function make(value: number, terms: Term[]): Linear {
-  const kept = terms.filter((term) => term.times !== 0).sort((a, b) => (a.atom.key < b.atom.key ? -1 : 1));
-  const key = `${value}${kept.map((t) => `+${t.times}*${t.atom.key}`).join("")}`;
-  return { constant: value, terms: kept, key };
+/** Its key is made when it is asked for: most sums are parts of others and never compared. */
+class Sum implements Linear {
+  readonly constant: number;
+  /** In the order of their atoms' keys, none of them 0 times. */
+  readonly terms: readonly Term[];
+  private text: string | null = null;
+
+  constructor(value: number, terms: readonly Term[]) {
+    this.constant = value;
+    this.terms = terms;
+  }
+
+  get key(): string {
+    if (this.text === null) {
+      this.text = `${this.constant}`;
+      for (const { atom, times } of this.terms) this.text += `+${times}*${atom.key}`;
+    }
+    return this.text;
+  }
 }
 
 export function add(a: Linear, b: Linear): Linear {
   if (a.terms.length === 0 && a.constant === 0) return b;
   if (b.terms.length === 0 && b.constant === 0) return a;
-  const sum = new Map<string, Term>();
-  for (const term of [...a.terms, ...b.terms]) {
-    const seen = sum.get(term.atom.key);
-    sum.set(term.atom.key, seen ? { atom: term.atom, times: seen.times + term.times } : term);
+  const terms: Term[] = [];
+  let [i, j] = [0, 0];
+  while (i < a.terms.length || j < b.terms.length) {
+    const [x, y] = [a.terms[i], b.terms[j]];
+    if (x && y && x.atom.key === y.atom.key) {
+      const times = x.times + y.times;
+      if (times !== 0) terms.push({ atom: x.atom, times });
+      i++;
+      j++;
+    } else if (x && (!y || x.atom.key < y.atom.key)) {
+      terms.push(x);
+      i++;
+    } else {
+      terms.push(y!);
+      j++;
+    }
   }
-  return rejoin(make(a.constant + b.constant, [...sum.values()]));
+  return rejoin(new Sum(a.constant + b.constant, terms));
 }
 
 /** (x div n)·n·c + (x mod n)·c is x·c again: a reshape that undoes another one leaves no trace. */
@@ -63,7 +90,7 @@ function rejoin(index: Linear): Linear {
       const q = quotient.atom;
       if (q.kind !== "div" || q.by !== atom.by || q.of.key !== atom.of.key) continue;
       if (quotient.times !== times * atom.by) continue;
-      const rest = make(
+      const rest = new Sum(
         index.constant,
         index.terms.filter((term) => term !== remainder && term !== quotient),
       );
@@ -75,14 +102,15 @@ function rejoin(index: Linear): Linear {
 
 export function scale(a: Linear, times: number): Linear {
   if (times === 1) return a;
-  return make(
+  if (times === 0) return constant(0);
+  return new Sum(
     a.constant * times,
     a.terms.map((term) => ({ atom: term.atom, times: term.times * times })),
   );
 }
 
 export function offset(a: Linear, by: number): Linear {
-  return by === 0 ? a : make(a.constant + by, [...a.terms]);
+  return by === 0 ? a : new Sum(a.constant + by, a.terms);
 }
 
 /** The least and greatest value the index can take. */
@@ -105,10 +133,10 @@ function split(a: Linear, by: number): { quotient: Linear; rest: Linear } | null
     else part.push(term);
   }
   const constantQuotient = Math.floor(a.constant / by);
-  const rest = make(a.constant - constantQuotient * by, part);
+  const rest = new Sum(a.constant - constantQuotient * by, part);
   const { min, max } = range(rest);
   if (min < 0 || max >= by) return null;
-  return { quotient: make(constantQuotient, whole), rest };
+  return { quotient: new Sum(constantQuotient, whole), rest };
 }
 
 /** ⌊a / by⌋ for a ≥ 0. */
@@ -155,12 +183,12 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 /** Terms divisible by `by` (already divided), and the rest; only when the rest stays non-negative. */
 function takeMultiples(a: Linear, by: number): [Linear, Linear] {
   const whole = a.terms.filter((term) => term.times % by === 0);
-  const part = make(
+  const part = new Sum(
     a.constant,
     a.terms.filter((term) => term.times % by !== 0),
   );
   if (range(part).min < 0) return [constant(0), a];
-  const quotient = make(
+  const quotient = new Sum(
     0,
     whole.map((term) => ({ atom: term.atom, times: term.times / by })),
   );

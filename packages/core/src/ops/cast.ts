@@ -1,6 +1,6 @@
 import { currentPath } from "../context.ts";
 import type { DType } from "../dtype.ts";
-import { isFloat } from "../dtype.ts";
+import { checkDType, isFloat } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
 import type { ElementwiseOp } from "../op.ts";
 import { Tensor } from "../tensor.ts";
@@ -44,6 +44,7 @@ fn op_to_u32(x: f32) -> u32 {
 /** x with elements of another dtype; x itself when it has that dtype. Floats saturate (u8 too), integers wrap. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
+  checkDType("cast", dtype);
   if (dtype !== "u8" || x.dtype === "bool") return convert(x, dtype);
   // A register holds more than a byte: what does not fit is removed before.
   const wide = convert(x, "u32");

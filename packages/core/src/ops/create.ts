@@ -1,5 +1,5 @@
 /** Tensors from numbers on the host. */
-import { type DType, type HostArray, type HostData, hostArray } from "../dtype.ts";
+import { checkDType, type DType, type HostArray, type HostData, hostArray } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import { floatsToBits } from "../float-bits.ts";
 import { Node } from "../graph/node.ts";
@@ -26,7 +26,7 @@ export function tensor(data: NestedArray | HostArray | Float64Array, options: Te
     });
   }
   const flat = ArrayBuffer.isView(data) ? flatTyped(data) : flatNested(data);
-  const dtype = options.dtype ?? flat.dtype;
+  const dtype = checkDType("tensor", options.dtype ?? flat.dtype);
   const shape = checkShape("tensor", options.shape ?? flat.shape);
   if (sizeOf(shape) !== flat.values.length) {
     throw shapeError(
@@ -74,28 +74,45 @@ function flatTyped(data: ArrayBufferView): Flat {
   return { values, shape: [values.length], dtype };
 }
 
+/** Axes of nested arrays. */
+const DEEPEST = 64;
+
 function flatNested(data: NestedArray): Flat {
   const shape: number[] = [];
   for (let level: NestedArray = data; Array.isArray(level); level = (level as readonly NestedArray[])[0] ?? 0) {
     shape.push(level.length);
     if (level.length === 0) break;
+    if (shape.length > DEEPEST) {
+      throw shapeError("TENSOR_DEPTH", `tensor: arrays are nested more than ${DEEPEST} deep`, "is one inside itself?");
+    }
   }
   const values: number[] = [];
   let booleans = true;
+  /** Indices of the part that is visited now. */
+  const path: number[] = [];
+  const place = (): string => path.map((i) => `[${i}]`).join("");
   const visit = (part: NestedArray, axis: number): void => {
     if (Array.isArray(part) !== axis < shape.length || (Array.isArray(part) && part.length !== shape[axis])) {
+      const found = Array.isArray(part) ? `${part.length} elements` : "no array";
+      const wanted = axis < shape.length ? `${shape[axis]} elements` : "one";
       throw shapeError(
         "TENSOR_RAGGED",
-        `tensor: nested arrays differ in length on axis ${axis}`,
+        `tensor: nested arrays differ in length: ${place()} is ${found}, the first there is ${wanted}`,
         "make every row equally long",
       );
     }
-    if (Array.isArray(part)) for (const p of part as readonly NestedArray[]) visit(p, axis + 1);
-    else {
+    if (Array.isArray(part)) {
+      // (By index: the holes of an array are elements too.)
+      for (let i = 0; i < part.length; i++) {
+        path.push(i);
+        visit(part[i], axis + 1);
+        path.pop();
+      }
+    } else {
       if (typeof part !== "boolean") booleans = false;
       if (typeof part !== "number" && typeof part !== "boolean") {
         throw new VlmError("ArgumentError", "TENSOR_ELEMENT", {
-          what: `tensor: an element is a ${typeof part}`,
+          what: `tensor: ${place() || "the value"} is ${part === undefined ? "missing" : `a ${typeof part}`}`,
           hint: "elements are numbers or booleans",
         });
       }

@@ -4,7 +4,9 @@ import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp } from "../op.ts";
 import { axisOf, sameShape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { bitAnd } from "./bits.ts";
 import { defineComposite, isZero } from "./composite.ts";
+import { checkRange } from "./indices.ts";
 import { maxOp, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 
@@ -66,7 +68,8 @@ export type CrossEntropyOptions = {
 
 /**
  * −Σ t·log softmax(logits) in nats, in f32. Targets: class ids (integers, shape without the class axis) or
- * probabilities (floats, the logits' shape). Gives a scalar, or with reduction "none" one loss per target.
+ * probabilities (floats, the logits' shape). Gives a scalar, or with reduction "none" one loss per target. A class id
+ * that is neither a class nor ignored throws `IndexRangeError` in host data, and gives NaN where it is computed.
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { labelSmoothing: smoothing = 0, ignoreIndex = -100, reduction = "mean" } = options;
@@ -89,10 +92,12 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
       .cast("f32")
       .reshape([x.size / Math.max(1, classes), classes]);
   const ids = dense ? rows(target) : target.cast("i32").reshape([-1]);
+  if (!dense) checkRange("crossEntropy", target, classes, ignoreIndex);
   const [losses] = callKernel(crossEntropyOp, [rows(logits), ids], { smoothing });
   if (dense) return finish(losses!, reduction, rest, null);
   const counted = ids.ne(ignoreIndex);
-  return finish(counted.where(losses!, 0), reduction, rest, counted);
+  const known = bitAnd(ids.ge(0), ids.lt(classes)).where(losses!, Number.NaN);
+  return finish(counted.where(known, 0), reduction, rest, counted);
 }
 
 function finish(losses: Tensor, reduction: string, shape: readonly number[], counted: Tensor | null): Tensor {

@@ -1,5 +1,7 @@
 /** What reading and writing by index have in common. */
-import { expectDType } from "../dtype.ts";
+import { currentPath } from "../context.ts";
+import { expectDType, type HostArray } from "../dtype.ts";
+import { VlmError } from "../errors.ts";
 import { rowMajor } from "../ir/linear.ts";
 import { type Shape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -10,6 +12,19 @@ import { iota } from "./source.ts";
 export function asIndices(op: string, ids: Tensor): Tensor {
   expectDType(op, ids.dtype, "integer");
   return ids.cast("i32");
+}
+
+/** Indices that the host knows are checked at the call, all but `ignored`; the others show when the graph runs. */
+export function checkRange(op: string, ids: Tensor, limit: number, ignored?: number): void {
+  const host = ids.node.attributes.host as HostArray | undefined;
+  const at = host?.findIndex((id) => !(id >= 0 && id < limit) && id !== ignored) ?? -1;
+  if (at < 0) return;
+  throw new VlmError("IndexRangeError", "INDEX_RANGE", {
+    what: `${op}: index ${host![at]} at position ${at} of ${shown(ids.shape)}, for ${limit} places`,
+    where: currentPath() ?? undefined,
+    hint: limit > 0 ? `indices run from 0 to ${limit - 1}` : "an empty axis has none",
+    details: { op, index: host![at], position: at, limit },
+  });
 }
 
 /** Row-major positions in x that `index` means along `axis`; −1 where it is out of range. */

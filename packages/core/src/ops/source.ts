@@ -1,5 +1,5 @@
 import { currentPath } from "../context.ts";
-import { type DType, roundTo } from "../dtype.ts";
+import { checkDType, type DType, roundTo } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
 import type { SourceOp } from "../op.ts";
 import { checkShape, type Shape } from "../shape.ts";
@@ -14,7 +14,7 @@ export const iotaOp: SourceOp = { kind: "iota", name: "iota" };
 
 /** A tensor of `shape` with `value` everywhere; takes no memory. */
 export function fill(value: number, shape: Shape, dtype: DType = "f32"): Tensor {
-  const spec = { shape: checkShape("fill", shape), dtype };
+  const spec = { shape: checkShape("fill", shape), dtype: checkDType("fill", dtype) };
   return new Tensor(new Node(fillOp, [], { value: roundTo(dtype, value) }, spec, currentPath()));
 }
 

@@ -4,7 +4,7 @@ import { Node } from "../graph/node.ts";
 import type { TakeOp } from "../op.ts";
 import { axisOf, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { asIndices, checkIndex, flatPositions } from "./indices.ts";
+import { asIndices, checkIndex, checkRange, flatPositions } from "./indices.ts";
 import { scatterRows } from "./scatter.ts";
 
 export const takeOp: TakeOp = {
@@ -20,12 +20,13 @@ function takeRows(table: Tensor, ids: Tensor): Tensor {
 }
 
 /**
- * Slices of x along an axis by integer `ids`: the axis is replaced by the axes of `ids`. An index outside
- * 0 … n − 1 gives NaN (0 for integers), never an error: indices are only known when the graph runs.
+ * Slices of x along an axis by integer `ids`: the axis is replaced by the axes of `ids`. Throws `IndexRangeError` for
+ * an index outside 0 … n − 1 in a tensor made from host data; one that is computed gives NaN (0 for integers).
  */
 export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
   const at = axisOf("take", axis, x.rank);
   const flat = asIndices("take", ids).reshape([-1]);
+  checkRange("take", ids, x.shape[at]!);
   const order = [at, ...x.shape.map((_, i) => i).filter((i) => i !== at)];
   const rest = [...x.shape.slice(0, at), ...x.shape.slice(at + 1)];
   const rows = takeRows(x.permute(order).reshape([x.shape[at]!, sizeOf(rest)]), flat).reshape([...ids.shape, ...rest]);
@@ -40,11 +41,12 @@ export const embedding = (ids: Tensor, table: Tensor): Tensor => take(table, ids
 
 /**
  * One element per index: y[i, j] = x[index[i, j], j] for axis 0 (PyTorch's gather, NumPy's take_along_axis).
- * `index` has x's rank. Out of range gives NaN (0 for integers).
+ * `index` has x's rank. Out of range: as for `take`.
  */
 export function gather(x: Tensor, index: Tensor, axis = -1): Tensor {
   const at = axisOf("gather", axis, x.rank);
   checkIndex("gather", x, index, at);
+  checkRange("gather", index, x.shape[at]!);
   const flat = flatPositions(asIndices("gather", index), x.shape, at).reshape([-1]);
   return takeRows(x.reshape([x.size, 1]), flat).reshape(index.shape);
 }

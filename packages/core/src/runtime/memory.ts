@@ -11,10 +11,10 @@ let allocatedSinceYield = 0;
 /** Bytes allocated between two turns of the event loop, after which the loop gets a turn (finalisers run there). */
 const YIELD_EVERY = 64 * 2 ** 20;
 
-const registry = new FinalizationRegistry<{ device: Device; buffer: Buffer; owner: string }>(
-  ({ device, buffer, owner }) => {
+const registry = new FinalizationRegistry<{ device: Device; buffer: Buffer; bytes: number; owner: string }>(
+  ({ device, buffer, bytes, owner }) => {
     device.free(buffer);
-    count(owner, -buffer.bytes, -1);
+    count(owner, -bytes, -1);
   },
 );
 
@@ -28,7 +28,7 @@ export function watch(storage: RealStorage): void {
   if (owner === "tensors" && bytes > 4096 && device?.name !== "js") {
     storage.ballast = new ArrayBuffer(Math.min(bytes, 2 ** 22));
   }
-  registry.register(storage, { device: device!, buffer: buffer!, owner }, storage);
+  registry.register(storage, { device: device!, buffer: buffer!, bytes, owner }, storage);
   count(owner, bytes, 1);
   allocatedSinceYield += bytes;
 }

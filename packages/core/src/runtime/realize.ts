@@ -8,6 +8,7 @@ import { isVlmError, VlmError } from "../errors.ts";
 import { bitsToFloats } from "../float-bits.ts";
 import type { Node, Storage } from "../graph/node.ts";
 import { buildProgram, type Program } from "../graph/program.ts";
+import { copyOf } from "../ops/copy.ts";
 import { shown, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { activeDevice, type Device, defaultDevice } from "./device.ts";
@@ -75,16 +76,52 @@ export function enqueue(start: () => Promise<Started>): Promise<void> {
   return started.then(({ verdict }) => verdict);
 }
 
+type First = { value: Node; owner: string; reads: readonly Node[] };
+
+/** First values of cells, by the leaf that stands for them, until a plan reads it. */
+const firsts = new WeakMap<Node, First>();
+
+/** The leaf stands for `value`, made from the leaves `reads` of other cells, which is computed when a plan first reads it. */
+export function noteFirst(leaf: Node, value: Node, owner: string, reads: readonly Node[]): void {
+  firsts.set(leaf, { value, owner, reads });
+}
+
+/** Computes the first values among these leaves in one plan; those made from other cells in a plan after these. */
+export function bear(leaves: readonly Node[]): void {
+  const unborn = new Map<Node, First>();
+  const queue = [...leaves];
+  for (const leaf of queue) {
+    const first = firsts.get(leaf);
+    if (!first || leaf.storage || unborn.has(leaf)) continue;
+    unborn.set(leaf, first);
+    queue.push(...first.reads);
+  }
+  while (unborn.size > 0) {
+    const next = [...unborn].filter(([, { reads }]) => !reads.some((leaf) => unborn.has(leaf)));
+    // A host array or a tensor may serve several cells: each gets storage of its own, since versions are freed one by one.
+    const copies = next.map(([, { value }]) => copyOf(value));
+    const owners = next.map(([, { owner }]) => owner);
+    submit(copies, "cells", owners).catch(() => {});
+    next.forEach(([leaf], i) => {
+      leaf.storage = copies[i]!.storage;
+      firsts.delete(leaf);
+      unborn.delete(leaf);
+    });
+  }
+}
+
 /**
  * Starts computing the nodes in one plan, giving each a storage at once (filled later). Nodes that have one are left
  * alone. The result settles with the verdict, which the readers of the storages get too.
  */
 export function submit(nodes: readonly Node[], owner = "tensors", owners: readonly string[] = []): Promise<void> {
   const wanted = [...new Set(nodes)].filter((node) => node.storage === null && node.op.kind !== "data");
-  if (wanted.length > 0) {
+  if (wanted.length === 0) bear(nodes);
+  else {
     const device = deviceOf(wanted) ?? activeDevice();
     // Before a device is open it is not known which kernels it has: then every kernel is its reference.
     const { program, leaves } = buildProgram(wanted, device?.supports ?? (() => false));
+    bear([...nodes, ...leaves]);
     noteHistory(wanted, leaves);
     let settle!: (verdict: Promise<void>) => void;
     const ready = new Promise<void>((resolve) => {

@@ -115,6 +115,11 @@ export class Grouping {
     this.decideStores();
   }
 
+  /** Whether a walk from users to inputs can come to a value by two ways. */
+  isShared(at: number): boolean {
+    return this.users[at]!.length > 1;
+  }
+
   node(at: number): ProgramNode {
     return this.program.nodes[at]!;
   }
@@ -130,11 +135,11 @@ export class Grouping {
   }
 
   /** Where in its group's loop space a member's element lies. */
-  indexIn(group: Group, at: number, level: Level): Linear[] {
-    const { outer, full } = loopIndex(group);
+  indexIn(group: Group, at: number, level: Level): readonly Linear[] {
+    const loops = loopIndex(group);
     const shape = this.node(at).shape;
-    const position = level === "outer" ? flatten(outer, group.outer) : flatten(full, group.full);
-    return unflatten(position, shape);
+    if (same(shape, level === "outer" ? group.outer : group.full)) return loops[level === "outer" ? "outer" : "full"];
+    return unflatten(level === "outer" ? loops.outerAt : loops.fullAt, shape);
   }
 
   private depthOf(node: ProgramNode): number {
@@ -301,9 +306,11 @@ export class Grouping {
     const reads: Reads = { inside: false, groups: new Set(), bases: new Set() };
     const seen = new Set<string>();
     const visit = (n: number, where: readonly Linear[]): boolean => {
-      const key = `${n} ${where.map((i) => i.key).join(" ")}`;
-      if (seen.has(key)) return true;
-      seen.add(key);
+      if (this.isShared(n)) {
+        const key = `${n} ${where.map((i) => i.key).join(" ")}`;
+        if (seen.has(key)) return true;
+        seen.add(key);
+      }
       const node = this.node(n);
       const owner = this.groupOf.get(n);
       if (owner === group) {
@@ -348,11 +355,18 @@ export class Grouping {
 
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
   private mayRead(group: Group, reads: Reads, at: number): boolean {
-    const bases = new Set([...group.bases, ...reads.bases]);
-    if (this.count(bases) + this.storesOf(group, at) + this.bindings[at]! > this.limit(group)) return false;
-    const reduces = [...group.members.keys()].filter((at) => this.node(at).op.kind === "reduce").length;
-    if (reduces >= MAX_REDUCES) return false;
-    return [...reads.groups].every((other) => other === group || !this.reaches(other, group));
+    const limit = this.limit(group);
+    let bindings = this.count(group.bases) + this.bindings[at]!;
+    for (const base of reads.bases) if (!group.bases.has(base)) bindings += this.bindings[base]!;
+    // (Which members may be stored is looked up only when it matters.)
+    const most = bindings + this.count(group.members.keys());
+    if (most > limit && bindings + this.storesOf(group, at) > limit) return false;
+    let reduces = 0;
+    for (const member of group.members.keys()) {
+      if (this.node(member).op.kind === "reduce" && ++reduces >= MAX_REDUCES) return false;
+    }
+    for (const other of reads.groups) if (other !== group && this.reaches(other, group)) return false;
+    return true;
   }
 
   private limit(group: Group): number {
@@ -677,13 +691,25 @@ export class Grouping {
 
 type Reads = { inside: boolean; groups: Set<Group>; bases: Set<number> };
 
-/** The loop variables of a group: outer ones first, then inner ones, as indices into `outer` and `full` shapes. */
-export function loopIndex(group: Group): { outer: Linear[]; full: Linear[] } {
-  const outer = group.outer.map((size, i) => axis(i, size));
-  let nextOuter = 0;
-  let nextInner = group.outer.length;
-  const full = group.full.map((size, i) => (group.axes.includes(i) ? axis(nextInner++, size) : outer[nextOuter++]!));
-  return { outer, full: group.axes.length === 0 ? outer : full };
+type Loops = { outer: readonly Linear[]; full: readonly Linear[]; outerAt: Linear; fullAt: Linear };
+
+const loopsOf = new WeakMap<Group, Loops>();
+
+/**
+ * The loop variables of a group, outer ones first, then inner ones, as indices into the `outer` and `full` shapes; and the
+ * row-major positions there.
+ */
+export function loopIndex(group: Group): Loops {
+  let loops = loopsOf.get(group);
+  if (!loops) {
+    const outer = group.outer.map((size, i) => axis(i, size));
+    let [nextOuter, nextInner] = [0, outer.length];
+    const mixed = group.full.map((size, i) => (group.axes.includes(i) ? axis(nextInner++, size) : outer[nextOuter++]!));
+    const full = group.axes.length === 0 ? outer : mixed;
+    loops = { outer, full, outerAt: flatten(outer, group.outer), fullAt: flatten(full, group.full) };
+    loopsOf.set(group, loops);
+  }
+  return loops;
 }
 
 const same = (a: readonly number[], b: readonly number[]): boolean =>

@@ -318,6 +318,7 @@ class Lowering {
     memo: Map<string, Expr>,
     stageOf?: ReadonlyMap<number, number>,
   ): Expr {
+    if (!this.grouping.isShared(at)) return this.compute(build, group, at, index, memo, stageOf);
     const key = `${at} ${index.map((i) => i.key).join(" ")}`;
     let expr = memo.get(key);
     if (!expr) memo.set(key, (expr = this.compute(build, group, at, index, memo, stageOf)));

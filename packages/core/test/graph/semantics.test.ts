@@ -1,4 +1,17 @@
-import { Cell, checkpoint, commit, compile, grad, realize, stopGradient, tensor, useDevice, zeros } from "@vlm/core";
+import {
+  Cell,
+  checkpoint,
+  commit,
+  compile,
+  type Device,
+  grad,
+  openDevice,
+  realize,
+  stopGradient,
+  tensor,
+  useDevice,
+  zeros,
+} from "@vlm/core";
 import { beforeAll, describe, expect, it } from "vitest";
 
 beforeAll(async () => {
@@ -109,6 +122,90 @@ describe("cells", () => {
     w.assign(w.value.sub(1));
     await commit();
     await expect(late.item()).rejects.toMatchObject({ code: "STORAGE_GONE" });
+  });
+});
+
+/** The sizes of what each plan on the js device made while `work` ran. */
+async function plansOf(work: () => Promise<unknown>): Promise<number[][]> {
+  const device = await openDevice("js");
+  const plans: number[][] = [];
+  const counting: Device = {
+    ...device,
+    run(prepared, inputs, outputs) {
+      plans.push(outputs.map(({ size }) => size));
+      return device.run(prepared, inputs, outputs);
+    },
+  };
+  await useDevice(counting);
+  try {
+    await work();
+  } finally {
+    await useDevice("js");
+  }
+  return plans;
+}
+
+describe("first values of cells", () => {
+  const model = (sizes: number[]) => sizes.map((n) => new Cell(zeros([n]).add(n), { owner: "parameters" }));
+
+  it("computes what is read, not everything that was ever made", async () => {
+    model([5, 6]);
+    const [a] = model([1, 2, 3]);
+    expect(await plansOf(() => a!.value.data())).toEqual([[1]]);
+  });
+
+  it("computes all that one plan reads in one plan before it", async () => {
+    const cells = model([2, 3, 4]);
+    const sum = () => cells.map((cell) => cell.value.sum()).reduce((x, y) => x.add(y));
+    expect(await plansOf(() => sum().item())).toEqual([[2, 3, 4], [1]]);
+    const step = compile(() => {
+      for (const cell of more) cell.assign(cell.value.mul(2));
+      return null;
+    });
+    const more = model([7, 8]);
+    const plans = await plansOf(async () => {
+      await step();
+      expect(await more[0]!.value.data()).toEqual(new Float32Array(7).fill(14));
+    });
+    expect(plans).toEqual([
+      [7, 8],
+      [7, 8],
+    ]);
+  });
+
+  it("does not compute a first value that is replaced unread", async () => {
+    const [a] = model([3]);
+    a!.assign(tensor([1, 2, 3]));
+    expect(await plansOf(() => a!.value.mul(2).data())).toEqual([[3], [3]]);
+    expect(await a!.value.array()).toEqual([1, 2, 3]);
+  });
+
+  it("starts the next version when a value that was asked for is assigned before it was computed", async () => {
+    const [a] = model([2]);
+    const old = a!.value;
+    a!.assign(a!.value.mul(10));
+    await commit();
+    expect(a!.version).toBe(1);
+    expect(await a!.value.array()).toEqual([20, 20]);
+    await expect(old.data()).rejects.toMatchObject({ code: "STORAGE_GONE" });
+  });
+
+  it("copies another cell's value as it was when the copy was made", async () => {
+    const [a] = model([2]);
+    const average = new Cell(a!.value);
+    a!.assign(tensor([0, 0]));
+    await commit();
+    expect(await average.value.array()).toEqual([2, 2]);
+    expect(await a!.value.array()).toEqual([0, 0]);
+  });
+
+  it("computes values made from other first values after those", async () => {
+    const cells = model([2, 3]);
+    const averages = cells.map((cell) => new Cell(cell.value));
+    const doubled = averages.map((cell) => new Cell(cell.value.mul(2)));
+    const sum = () => [...doubled, ...cells].map((cell) => cell.value.sum()).reduce((x, y) => x.add(y));
+    const plans = await plansOf(async () => expect(await sum().item()).toBe(39));
+    expect(plans.map((sizes) => sizes.sort())).toEqual([[2, 3], [2, 3], [2, 3], [1]]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** ONNX's operator tests on every device, and the table of what passes and what core does not have. */
 import { afterAll, describe, expect, test } from "vitest";
-import { type DeviceName, realize, useDevice } from "../../src/index.ts";
-import { DEVICES } from "../ops/harness.ts";
+import { realize } from "../../src/index.ts";
+import { DEVICES, sampled, type TestDevice, use } from "../ops/harness.ts";
 import { NotApplicable, run } from "./adapter.ts";
 import { cases, DTYPES, numbersOf, type OnnxCase } from "./fixture.ts";
 import { conformanceTable } from "./table.ts";
@@ -15,8 +15,8 @@ const ROUNDED = /^test_dynamicquantizelinear/;
 /** f16 and bf16 results are compared at their own precision. */
 const slack = (dtype: string): number => (dtype === "bfloat16" ? 2 ** -7 : dtype === "float16" ? 2 ** -9 : 0);
 
-async function check(each: OnnxCase, device: DeviceName): Promise<string> {
-  await useDevice(device);
+async function check(each: OnnxCase, device: TestDevice): Promise<string> {
+  await use(device);
   let outputs: Awaited<ReturnType<typeof run>>;
   try {
     outputs = await run(each);
@@ -43,9 +43,7 @@ async function check(each: OnnxCase, device: DeviceName): Promise<string> {
 }
 
 describe.each(DEVICES)("ONNX operator tests on %s", (device) => {
-  // The software GPU of the tests is slow to compile: a sample there.
-  const chosen = device === "webgpu" ? cases.filter((_, i) => i % 10 === 0) : cases;
-  test.each(chosen.map((each) => [each.name, each] as const))("%s", async (name, each) => {
+  test.each(sampled(device, cases, 12).map((each) => [each.name, each] as const))("%s", async (name, each) => {
     const verdict = await check(each, device);
     if (device === "js") verdicts.set(name, verdict);
     else expect(verdict).toBe(verdicts.get(name) ?? verdict);
@@ -62,4 +60,4 @@ describe.runIf(DEVICES.includes("js"))("the table", () => {
   });
 });
 
-afterAll(() => useDevice("js"));
+afterAll(() => use("js"));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { isFloat } from "../../src/dtype.ts";
 import { callKernel } from "../../src/graph/kernel.ts";
-import { type DeviceName, realize, type Tensor, useDevice } from "../../src/index.ts";
+import { realize, type Tensor } from "../../src/index.ts";
 import type { Attributes, KernelOp } from "../../src/op.ts";
 import { scanOp } from "../../src/ops/scan.ts";
 import { scatterOp } from "../../src/ops/scatter.ts";
@@ -12,44 +12,48 @@ import { inputsOf, outputsOf, valuesOf } from "./composite-inputs.ts";
 import {
   epsilon,
   expectNear,
-  FULL,
   gradcheck,
   gradientLoss,
   make,
   numbers,
+  OTHERS,
   onDevice,
+  sampled,
   seedOf,
   sequence,
-  WITH_GPU,
+  type TestDevice,
+  use,
   weighted,
 } from "./harness.ts";
 
-describe.each(WITH_GPU)("composites on %s", (device: DeviceName) => {
-  test.each(CASES.map((each) => [each.name, each] as const))("%s", async (name, each) => {
-    const build = () => outputsOf(each, inputsOf(each));
-    await useDevice("js");
-    const specs = build();
-    const want = await onDevice("js", build);
-    const got = await onDevice(device, build);
-    specs.forEach(({ dtype }, i) => {
-      expectNear(
-        got[i]!,
-        want[i]!,
-        dtype,
-        { ulp: each.ulp ?? 8, absolute: each.absolute ?? 1e-6 },
-        `${name}, output ${i}`,
-      );
-    });
-  });
+describe.each(OTHERS)("composites on %s", (device: TestDevice) => {
+  test.each((device === "webgpu" ? CASES : sampled(device, CASES)).map((each) => [each.name, each] as const))(
+    "%s",
+    async (name, each) => {
+      const build = () => outputsOf(each, inputsOf(each));
+      await use("js");
+      const specs = build();
+      const want = await onDevice("js", build);
+      const got = await onDevice(device, build);
+      specs.forEach(({ dtype }, i) => {
+        expectNear(
+          got[i]!,
+          want[i]!,
+          dtype,
+          { ulp: each.ulp ?? 8, absolute: each.absolute ?? 1e-6 },
+          `${name}, output ${i}`,
+        );
+      });
+    },
+  );
 
   // Narrow floats: f32 inside, rounded where stored. What is compared is the order of magnitude of the error.
-  const narrow = CASES.filter((each) => each.inputs.some((input) => input.dtype === undefined) && each.orders !== 0)
-    .map((each, i) => [each.name, each, i % 2 === 0 ? "f16" : "bf16"] as const)
-    // A software GPU compiles for long: there, a third of them.
-    .filter((_, i) => device !== "webgpu" || FULL || i % 3 === 0);
-  test.each(narrow)("%s in half precision", async (name, each, dtype) => {
+  const narrow = CASES.filter(
+    (each) => each.inputs.some((input) => input.dtype === undefined) && each.orders !== 0,
+  ).map((each, i) => [each.name, each, i % 2 === 0 ? "f16" : "bf16"] as const);
+  test.each(sampled(device, narrow, 3))("%s in half precision", async (name, each, dtype) => {
     const build = () => outputsOf(each, inputsOf(each, dtype));
-    await useDevice("js");
+    await use("js");
     const specs = build();
     const want = await onDevice("js", build);
     const got = await onDevice(device, build);
@@ -70,7 +74,7 @@ describe.each(WITH_GPU)("composites on %s", (device: DeviceName) => {
 describe("gradients of composites", () => {
   const checked = CASES.filter((each) => each.orders !== 0 && each.inputs.some((input) => input.dtype === undefined));
   test.each(checked.map((each) => [each.name, each] as const))("%s", async (name, each) => {
-    await useDevice("js");
+    await use("js");
     const fixed = inputsOf(each);
     const free = each.inputs.flatMap((input, i) => (input.dtype === undefined ? [i] : []));
     const loss = (inputs: readonly Tensor[]): Tensor => {
@@ -84,7 +88,7 @@ describe("gradients of composites", () => {
   });
 });
 
-describe.each(["js", ...WITH_GPU] as DeviceName[])("references of kernels on %s", (device) => {
+describe.each(["js", ...OTHERS] as TestDevice[])("references of kernels on %s", (device) => {
   const next = sequence(5);
   const rows = numbers(next, "f32", 3 * 70, -2, 2).map((v) => Math.round(v * 4) / 4);
   const x = (n: number): Tensor => make(rows.slice(0, 3 * n), [3, n], "f32");

@@ -1,7 +1,7 @@
 /** Every op record on every device: values, dtypes, memory layouts, sizes, special numbers, gradients of both orders. */
 import { beforeAll, describe, test } from "vitest";
 import { type DType, isFloat } from "../../src/dtype.ts";
-import { type DeviceName, iota, type Tensor, useDevice } from "../../src/index.ts";
+import { iota, type Tensor } from "../../src/index.ts";
 import type { ElementwiseOp, ReduceOp } from "../../src/op.ts";
 import { applyElementwise } from "../../src/ops/define.ts";
 import { ELEMENTWISE, REDUCTIONS } from "../../src/ops/records.ts";
@@ -15,11 +15,14 @@ import {
   laidOut,
   make,
   numbers,
+  OTHERS,
   onDevice,
+  sampled,
   seedOf,
   sequence,
   sizeOf,
-  WITH_GPU,
+  type TestDevice,
+  use,
   weighted,
 } from "./harness.ts";
 import { applied, argumentsOf, casesOf, targets, tolerance } from "./record-cases.ts";
@@ -27,11 +30,7 @@ import { applied, argumentsOf, casesOf, targets, tolerance } from "./record-case
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 const SPECIAL = [0, -0, 1, -1, 0.5, -2.5, inf, -inf, nan, 1e20, -1e20, 1e-20];
 
-/** The software GPU takes long to compile a shader: there, a part of the cases. */
-const sampled = <T>(device: DeviceName, cases: readonly T[]): readonly T[] =>
-  device === "webgpu" && !FULL ? cases.filter((_, i) => i % 4 === 0) : cases;
-
-describe.each(WITH_GPU)("elementwise ops on %s", (device: DeviceName) => {
+describe.each(OTHERS)("elementwise ops on %s", (device: TestDevice) => {
   test.each(ELEMENTWISE.map((op) => [op.name, op] as const))("%s", async (_name, op) => {
     const cases = sampled(device, casesOf(op));
     const build = () => cases.map((each) => applied(op, argumentsOf(op, each), each.target));
@@ -54,7 +53,7 @@ describe.each(WITH_GPU)("elementwise ops on %s", (device: DeviceName) => {
   });
 
   const safe = ELEMENTWISE.filter(
-    (op) => (op.test?.dtypes ?? ["f32"]).includes("f32") && (device === "wasm" || op.test?.nanSafe !== false),
+    (op) => (op.test?.dtypes ?? ["f32"]).includes("f32") && (device !== "webgpu" || op.test?.nanSafe !== false),
   );
   test.each(safe.map((op) => [op.name, op] as const))("%s of NaN, infinities and zeros", async (_name, op) => {
     const tuples =
@@ -98,7 +97,7 @@ describe("elementwise ops, exact points", () => {
       );
       return [applyElementwise(op, args)];
     };
-    for (const device of ["js", ...WITH_GPU] as DeviceName[]) {
+    for (const device of ["js", ...OTHERS] as TestDevice[]) {
       const [got] = await onDevice(device, build);
       expectNear(
         got!,
@@ -154,7 +153,7 @@ describe("gradients against central differences", () => {
   });
 });
 
-describe.each(WITH_GPU)("reductions on %s", (device: DeviceName) => {
+describe.each(OTHERS)("reductions on %s", (device: TestDevice) => {
   const shapes: [readonly number[], readonly (readonly number[])[]][] = [
     [[7], [[0]]],
     [
@@ -224,4 +223,4 @@ describe.each(WITH_GPU)("reductions on %s", (device: DeviceName) => {
   });
 });
 
-beforeAll(() => useDevice("js"));
+beforeAll(() => use("js"));

@@ -67,7 +67,56 @@ const WRONG: Record<string, () => unknown> = {
     vlm.scaledDotProductAttention(t(1, 2, 3, 4), t(1, 2, 3, 4), t(1, 2, 3, 4), { mask: t(3, 3) }),
   "attention with a bias that does not broadcast": () =>
     vlm.scaledDotProductAttention(t(1, 2, 3, 4), t(1, 2, 3, 4), t(1, 2, 3, 4), { bias: t(4, 3) }),
+  "expectShape of another rank": () => vlm.expectShape(t(2, 3), "B N D"),
+  "expectShape of another size": () => vlm.expectShape(t(2, 197, 512), "B N D", { D: 768 }),
+  "expectShape of a fixed size": () => vlm.expectShape(t(2, 4, 8, 8), "B 3 H W"),
+  "expectShape of one name with two sizes": () => vlm.expectShape(t(2, 3), "S S"),
   "tensor of ragged rows": () => tensor([[1, 2], [3]]),
+  "tensor of numbers beside arrays": () =>
+    tensor([
+      [[1], [2]],
+      [[3], 4],
+    ] as never),
+  "tensor of a hole": () => tensor([[1, 2], new Array(2)] as never),
+  "tensor of big integers": () => tensor([1n] as never),
+  "tensor over BigInt64Array": () => tensor(BigInt64Array.of(1n) as never),
+  "tensor of arrays without end": () => {
+    const inside: unknown[] = [];
+    inside.push(inside);
+    return tensor(inside as never);
+  },
+  "tensor over a detached buffer": () => {
+    const array = new Float32Array(4);
+    structuredClone(array.buffer, { transfer: [array.buffer] });
+    return tensor(array, { shape: [4] });
+  },
+  "reshape with two unknown sizes": () => t(2, 3).reshape([-1, -1]),
+  "more elements than can be indexed": () => t(2 ** 16, 2 ** 16),
+  "a size of 2^53": () => t(2 ** 53),
+  "a size of one and a half": () => t(1.5),
+  "a size that is no number": () => t(Number.NaN),
+  "a negative size": () => t(-1),
+  "a size as text": () => t("3" as never),
+  "a dtype that does not exist": () => vlm.zeros([2], "f64" as never),
+  "cast to a dtype that does not exist": () => t(2).cast("float32" as never),
+  "take beyond the end": () => t(3).take(tensor([0, 5], { dtype: "i32" })),
+  "take before the beginning": () => t(3, 2).take(tensor([[-1]], { dtype: "i32" }), 1),
+  "embedding beyond the table": () => vlm.embedding(tensor([7], { dtype: "i32" }), t(5, 2)),
+  "gather beyond the end": () => t(3).gather(tensor([3], { dtype: "i32" })),
+  "crossEntropy of a class beyond the last": () => vlm.crossEntropy(t(3, 5), tensor([-100, 1, 5], { dtype: "i32" })),
+  "einsum that repeats a letter in the result": () => vlm.einsum("ij->ii", t(2, 2)),
+  "einsum that cannot be read": () => vlm.einsum("i?j->", t(2, 2)),
+  "einsum of an empty operand": () => vlm.einsum("", t(2, 2)),
+  "conv2d without dilation": () => vlm.conv2d(t(1, 3, 8, 8), t(4, 3, 3, 3), { dilation: 0 }),
+  "conv2d with groups that do not divide": () => vlm.conv2d(t(1, 3, 8, 8), t(4, 3, 3, 3), { groups: 2 }),
+  "maxPool without a stride": () => vlm.maxPool(t(1, 1, 8, 8), 2, { stride: 0 }),
+  "resize to nothing": () => vlm.resize(t(1, 1, 8, 8), [0, 4]),
+  "resize to infinity": () => vlm.resize(t(1, 1, 8, 8), [Number.POSITIVE_INFINITY, 4]),
+  "gradient of what is no number": () => vlm.grad(t(2), [t(2)]),
+  "a kernel whose reference gives several tensors": () =>
+    vlm.defineKernel({ name: "pair", reference: ((x: Tensor) => [x, x]) as never })(t(2)),
+  "random numbers from what is no key": () => vlm.random.uniform(t(2), [3]),
+  "a seed that is no whole number": () => vlm.random.key(0.5),
 };
 
 test.each(Object.entries(WRONG))("%s", (_name, call) => {
@@ -79,6 +128,14 @@ test.each(Object.entries(WRONG))("%s", (_name, call) => {
   }
   expect(caught).toBeInstanceOf(VlmError);
   expect(`${(caught as VlmError).name} ${(caught as VlmError).message}`).toMatchSnapshot();
+});
+
+test("expectShape gives the sizes by name", () => {
+  const { B, H, W } = vlm.expectShape(t(2, 3, 8, 9), "B 3 H W");
+  expect([B, H, W]).toEqual([2, 8, 9]);
+  expect(vlm.expectShape(t(5, 7, 5), "N _ N", { N: 5 })).toEqual({ N: 5 });
+  // @ts-expect-error: the pattern has no D.
+  expect(vlm.expectShape(t(1), "N").D).toBeUndefined();
 });
 
 test("an error names the module it happened in", () => {

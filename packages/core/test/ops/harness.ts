@@ -1,19 +1,62 @@
 /** What the conformance tests share: devices, deterministic samples, views of them, comparisons, gradient checks. */
 import { expect } from "vitest";
 import { type DType, isFloat } from "../../src/dtype.ts";
-import { type DeviceName, fromHost, grad, realize, type Tensor, useDevice } from "../../src/index.ts";
-import { firstOff, make, numbers, seedOf, sequence } from "./samples.ts";
+import {
+  type Device,
+  enableRelaxedSimd,
+  fromHost,
+  grad,
+  openDevice,
+  realize,
+  type Tensor,
+  useDevice,
+} from "../../src/index.ts";
+import { guardedDevice } from "./guarded-device.ts";
+import { FULL, firstOff, make, numbers, readAll, seedOf, sequence } from "./samples.ts";
 
 export * from "./samples.ts";
 
-/** Devices under test: `VLM_TEST_DEVICES=js,wasm,webgpu`; the reference and wasm by default. */
-export const DEVICES = (process.env.VLM_TEST_DEVICES ?? "js,wasm").split(",").filter(Boolean) as DeviceName[];
+const open = {
+  js: () => openDevice("js"),
+  /** Two threads; fused multiply-add where the engine has it. */
+  wasm: async () => {
+    await enableRelaxedSimd();
+    return openDevice("wasm", { threads: 2 });
+  },
+  /** One thread, and no fused multiply-add. */
+  "wasm-plain": () => openDevice("wasm", { threads: 1, relaxed: false }),
+  webgpu: () => openDevice("webgpu"),
+};
+
+/** A device, or a way to run it. */
+export type TestDevice = keyof typeof open;
+
+const chosen = process.env.VLM_TEST_DEVICES ?? Object.keys(open).join();
+
+/** Devices under test: all, or `VLM_TEST_DEVICES=js,wasm,wasm-plain,webgpu`. */
+export const DEVICES = chosen.split(",").filter(Boolean) as TestDevice[];
 
 /** Devices whose results are compared with the reference's. */
 export const OTHERS = DEVICES.filter((name) => name !== "js");
 
-/** Those and webgpu, for suites of which a software GPU can do a sample in about a minute. */
-export const WITH_GPU: readonly DeviceName[] = process.env.VLM_TEST_DEVICES ? OTHERS : [...OTHERS, "webgpu"];
+/** Part of the cases where all of them are too slow (the software GPU compiles for long) or were seen elsewhere. */
+export const sampled = <T>(device: TestDevice, cases: readonly T[], every = 4): readonly T[] =>
+  FULL || device === "js" || device === "wasm" ? cases : cases.filter((_, i) => i % every === 0);
+
+const guarded = new Map<TestDevice, Promise<Device>>();
+
+/** Makes the device the default, with poison in its buffers and guards behind them. */
+export async function use(name: TestDevice): Promise<void> {
+  let device = guarded.get(name);
+  if (!device) guarded.set(name, (device = open[name]().then((real) => (name === "js" ? real : guardedDevice(real)))));
+  await useDevice(await device);
+}
+
+/** Builds the tensors anew on each device (js first) and reads them, all in one plan per device. */
+export async function onDevice(name: TestDevice, build: () => readonly Tensor[]): Promise<ArrayLike<number>[]> {
+  await use(name);
+  return readAll(build());
+}
 
 /** Elements of a tensor as the reference device holds them, in float64. */
 export async function float64(x: Tensor): Promise<Float64Array> {
@@ -47,7 +90,7 @@ export async function gradcheck(
   points: readonly { values: readonly number[]; shape: readonly number[] }[],
   options: { step?: number; tolerance?: number; directions?: number } = {},
 ): Promise<void> {
-  await useDevice("js");
+  await use("js");
   const { step = 1e-3, tolerance = 2e-4, directions = 2 } = options;
   const next = sequence(seedOf(name) + 7);
   const tensorOf = (values: Float32Array, i: number): Tensor => fromHost(values, points[i]!.shape, "f32");

@@ -1,7 +1,7 @@
 /** Random graphs of 20 ops: the same numbers on every device, in one plan or one plan per op. */
 import { describe, expect, test } from "vitest";
-import { type DeviceName, realize, useDevice } from "../../src/index.ts";
-import { FULL, WITH_GPU } from "./harness.ts";
+import { realize } from "../../src/index.ts";
+import { FULL, OTHERS, sampled, type TestDevice, use } from "./harness.ts";
 import { grow } from "./random-graph.ts";
 
 /** Graphs that once gave wrong numbers, and the first forty. */
@@ -9,13 +9,10 @@ const SEEDS = [
   ...new Set([72, 95, 141, 160, 179, 197, 221, 331, 362, ...Array.from({ length: FULL ? 400 : 40 }, (_, i) => i)]),
 ];
 
-/** A software GPU compiles a shader for every one of the steps. */
-const seedsFor = (device: DeviceName): readonly number[] => (device === "webgpu" && !FULL ? SEEDS.slice(0, 8) : SEEDS);
-
-describe.each(WITH_GPU)("random graphs on %s", (device: DeviceName) => {
-  test.each(seedsFor(device).map((seed) => [seed]))("seed %i", async (seed) => {
-    const read = async (on: DeviceName, stepwise: boolean): Promise<ArrayLike<number>[]> => {
-      await useDevice(on);
+describe.each(OTHERS)("random graphs on %s", (device: TestDevice) => {
+  test.each(sampled(device, SEEDS, 6).map((seed) => [seed]))("seed %i", async (seed) => {
+    const read = async (on: TestDevice, stepwise: boolean): Promise<ArrayLike<number>[]> => {
+      await use(on);
       const outputs = await grow(seed, async (x) => {
         if (stepwise) await realize(x);
       });

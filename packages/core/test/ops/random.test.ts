@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type DeviceName, random, realize, type Tensor, tensor, useDevice } from "../../src/index.ts";
+import { random, realize, type Tensor, tensor } from "../../src/index.ts";
 import { threefry2x32 } from "../../src/ops/threefry.ts";
-import { OTHERS, onDevice } from "./harness.ts";
+import { OTHERS, onDevice, type TestDevice, use } from "./harness.ts";
 
-const ALL = ["js", ...OTHERS] as DeviceName[];
+const ALL = ["js", ...OTHERS] as TestDevice[];
 
 test("Threefry-2x32 gives the published known answers", () => {
   // Random123's kat_vectors, threefry 2x32 with 20 rounds: counter, key, result.
@@ -54,7 +54,7 @@ const moments = async (x: Tensor): Promise<{ mean: number; variance: number; ske
 };
 
 test("distributions have their moments", async () => {
-  await useDevice("js");
+  await use("js");
   const n = 20_000;
   const error = (deviation: number): number => (5 * deviation) / Math.sqrt(n);
   const normal = await moments(random.normal(random.key(3), [n], { mean: 2, std: 3 }));
@@ -82,7 +82,7 @@ test("distributions have their moments", async () => {
 });
 
 test("keys are independent of each other and of the order of use", async () => {
-  await useDevice("js");
+  await use("js");
   const [a, b] = random.split(random.key(0));
   const [x, y, z] = [random.normal(a!, [500]), random.normal(b!, [500]), random.normal(a!, [500])];
   await realize(x, y, z);

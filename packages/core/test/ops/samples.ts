@@ -2,8 +2,8 @@
 import { computeType, type DType, isFloat, roundTo } from "../../src/dtype.ts";
 import { type DeviceName, realize, type Tensor, tensor, useDevice } from "../../src/index.ts";
 
-/** With VLM_FULL=1, every combination; else each pair of choices at least once. */
-export const FULL = typeof process !== "undefined" && process.env?.VLM_FULL === "1";
+/** `npm run test:full`: every combination; else each pair of choices at least once. */
+export const FULL = typeof process !== "undefined" && process.env?.VLM_TEST === "full";
 
 /** A deterministic sequence of numbers in [0, 1) (mulberry32). */
 export function sequence(seed: number): () => number {
@@ -74,7 +74,11 @@ export const epsilon = (dtype: DType): number => (dtype === "f16" ? 2 ** -10 : d
 /** Builds the tensors anew on each device (js first) and reads them, all in one plan per device. */
 export async function onDevice(name: DeviceName, build: () => readonly Tensor[]): Promise<ArrayLike<number>[]> {
   await useDevice(name);
-  const tensors = build();
+  return readAll(build());
+}
+
+/** The elements of all, computed in one plan. */
+export async function readAll(tensors: readonly Tensor[]): Promise<ArrayLike<number>[]> {
   await realize(...tensors);
   return Promise.all(tensors.map((x) => x.data()));
 }

@@ -1,4 +1,12 @@
-import { currentContext, iota, logicalAnd, scaledDotProductAttention, type Tensor, VlmError } from "@vlm/core";
+import {
+  currentContext,
+  expectShape,
+  iota,
+  logicalAnd,
+  scaledDotProductAttention,
+  type Tensor,
+  VlmError,
+} from "@vlm/core";
 import type { Initializer } from "../init/initializer.ts";
 import { Module } from "../module/module.ts";
 import { Dropout } from "./dropout.ts";
@@ -91,9 +99,9 @@ export class Attention extends Module {
 
   /** [B N D] → [B N D]. */
   forward(x: Tensor, inputs: AttentionInputs = {}): Tensor {
-    const { heads } = this.config;
+    const { width, heads } = this.config;
     const { headWidth } = sizes(this.config);
-    const [B, N] = x.dims(3);
+    const { B, N } = expectShape(x, "B N D", { D: width });
     let [q, k, v] = this.project(x, inputs.context);
     if (this.qNorm) q = q.pipe(this.qNorm);
     if (this.kNorm) k = k.pipe(this.kNorm);
@@ -107,7 +115,7 @@ export class Attention extends Module {
     let { mask } = inputs;
     let lengths: Tensor | undefined;
     if (inputs.keyMask) {
-      const [batch, M] = inputs.keyMask.dims(2);
+      const { batch, M } = expectShape(inputs.keyMask, "batch M");
       const padding = inputs.keyMask.reshape([batch, 1, 1, M]);
       mask = mask ? logicalAnd(mask, padding) : padding;
     }
@@ -155,7 +163,7 @@ export class Attention extends Module {
 
 /** [B N H·d] → [B H N d]. */
 function splitHeads(x: Tensor, heads: number, headWidth: number): Tensor {
-  const [B, N] = x.dims(3);
+  const { B, N } = expectShape(x, "B N D");
   return x.reshape([B, N, heads, headWidth]).permute([0, 2, 1, 3]);
 }
 

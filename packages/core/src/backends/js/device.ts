@@ -178,7 +178,7 @@ function contract(node: ProgramNode, a: ProgramNode, [x, y]: readonly Float64Arr
     const batch = Math.floor(row / m);
     let sum = 0;
     for (let i = 0; i < k; i++) sum += x![row * k + i]! * y![(batch * k + i) * n + column]!;
-    out[at] = sum;
+    out[at] = wrap(node.dtype, sum);
   }
   return out;
 }
