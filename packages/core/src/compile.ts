@@ -1,6 +1,6 @@
 /** Functions recorded once per argument structure and replayed as one plan. */
 import { type Cell, REPLACED, settleCopies } from "./cell.ts";
-import { currentContext } from "./context.ts";
+import { currentContext, snapshotContext } from "./context.ts";
 import { bytesPerElement } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { Node } from "./graph/node.ts";
@@ -44,11 +44,13 @@ export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
   // Least recently used first: texts of every length would else keep a plan each.
   const plans = new Map<string, Plan>();
   return async (...args) => {
-    const device = await defaultDevice();
+    // What is ambient is that of the call, not of the time when the device has been opened.
+    const asCalled = snapshotContext();
     const tensors: Tensor[] = [];
-    const { training } = currentContext();
-    const key = `${device.name} ${training} ${frozenSet()} ${describe(args, tensors)}`;
-    const plan = plans.get(key) ?? trace(fn, args, tensors, device);
+    const structure = `${currentContext().training} ${frozenSet()} ${describe(args, tensors)}`;
+    const device = await defaultDevice();
+    const key = `${device.name} ${structure}`;
+    const plan = plans.get(key) ?? asCalled(() => trace(fn, args, tensors, device));
     plans.delete(key);
     plans.set(key, plan);
     if (plans.size > KEPT_PLANS) plans.delete(plans.keys().next().value!);

@@ -71,9 +71,9 @@ describe("paths", () => {
     const model = new Tower();
     model.blocks[1]!.attention = new Attention({ width: 5, heads: 1 });
     expect(() => tensor([[[1, 2, 3, 4]]]).pipe(model)).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: [MATMUL_INNER] matmul: inner sizes differ, 4 ≠ 5: [1 1 4] × [5 15]
-        in Tower.blocks.1.attention.qkv
-        transpose an operand, or check the layer's width]
+      [ShapeError: [SHAPE_EXPECTED] a tensor [B N D] with D = 5 is needed, got [1 1 4]
+        in Tower.blocks.1.attention
+        axis 2 does not fit]
     `);
   });
 

@@ -59,6 +59,8 @@ export class RealStorage implements Storage {
 const cache = new PlanCache();
 let tail: Promise<unknown> = Promise.resolve();
 const inFlight: Promise<unknown>[] = [];
+/** One runs and the next is ready behind it. */
+const MOST_IN_FLIGHT = 2;
 
 /** A started run. (An object, since a promise for a promise is one promise.) */
 type Started = { verdict: Promise<void> };
@@ -69,7 +71,7 @@ export function enqueue(start: () => Promise<Started>): Promise<void> {
   tail = started.then(
     async ({ verdict }) => {
       inFlight.push(verdict.catch(() => {}));
-      if (inFlight.length > 2) await inFlight.shift();
+      if (inFlight.length >= MOST_IN_FLIGHT) await inFlight.shift();
     },
     () => {},
   );

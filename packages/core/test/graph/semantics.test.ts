@@ -3,11 +3,14 @@ import {
   checkpoint,
   commit,
   compile,
+  context,
   type Device,
   grad,
   openDevice,
   realize,
+  setFrozen,
   stopGradient,
+  type Tensor,
   tensor,
   useDevice,
   zeros,
@@ -270,6 +273,73 @@ describe("compile", () => {
     expect(recorded).toBe(301);
   });
 
+  it("freezes plain numbers when it records", async () => {
+    let factor = 2;
+    const f = compile((x: Tensor) => x.mul(factor));
+    expect(await (await f(tensor([1]))).item()).toBe(2);
+    factor = 3;
+    expect(await (await f(tensor([1]))).item()).toBe(2);
+    expect(await (await f(tensor([1, 1]))).array()).toEqual([3, 3]);
+  });
+
+  it("records again for another argument tree, shape, dtype, plain value, device, mode or frozen set, and only then", async () => {
+    const w = parameter([[1]]);
+    const made: string[] = [];
+    const f = compile((x: { a: Tensor } | Tensor[], ...rest: unknown[]) => {
+      made.push(rest.join());
+      return (Array.isArray(x) ? x[0]! : x.a).cast("f32").mul(w.value);
+    });
+    const x = (n = 1) => tensor(new Array<number>(n).fill(1));
+    const changes: (() => Promise<unknown>)[] = [
+      () => f({ a: x() }),
+      () => f([x()]),
+      () => f([x(), x()]),
+      () => f({ a: x(2) }),
+      () => f({ a: x().cast("i32") }),
+      () => f({ a: x() }, 1),
+      () => f({ a: x() }, 2),
+      () => f({ a: x() }, "1"),
+      () => context({ training: true }, () => f({ a: x() })),
+    ];
+    for (const [i, change] of changes.entries()) {
+      await change();
+      await change();
+      expect(made.length, `change ${i}`).toBe(i + 1);
+    }
+    setFrozen(w, true);
+    await f({ a: x() });
+    expect(made.length).toBe(changes.length + 1);
+    setFrozen(w, false);
+    await f({ a: x() });
+    expect(made.length).toBe(changes.length + 1);
+    let times = 0;
+    const g = compile((y: Tensor) => {
+      times++;
+      return y.add(1);
+    });
+    for (const name of ["js", "another", "js"]) {
+      await useDevice({ ...(await openDevice("js")), name });
+      expect(await (await g(x())).item()).toBe(2);
+    }
+    await useDevice("js");
+    expect(times).toBe(2);
+  });
+
+  it("sees what changes in cells and tensors without recording again", async () => {
+    const rate = new Cell(tensor(1));
+    let recorded = 0;
+    const f = compile((x: Tensor) => {
+      recorded++;
+      return x.mul(rate.value);
+    });
+    for (const value of [1, 2, 3]) {
+      rate.assign(tensor(value));
+      await commit();
+      expect(await (await f(tensor([value]))).item()).toBe(value * value);
+    }
+    expect(recorded).toBe(1);
+  });
+
   it("leaves cells as they are when the function throws while it is recorded", async () => {
     const w = parameter([[1]]);
     let bad = true;
@@ -283,5 +353,117 @@ describe("compile", () => {
     bad = false;
     await f(tensor([[2]]));
     expect(await w.value.item()).toBe(3);
+  });
+});
+
+/** The js device with something done around each run. */
+async function withRuns(
+  around: (run: () => Promise<void>, number: number) => Promise<void>,
+  work: () => Promise<void>,
+) {
+  const device = await openDevice("js");
+  let number = 0;
+  await useDevice({
+    ...device,
+    run: (prepared, inputs, outputs) => around(() => device.run(prepared, inputs, outputs), number++),
+  });
+  try {
+    await work();
+  } finally {
+    await useDevice("js");
+  }
+}
+
+describe("plans", () => {
+  it("run in the order they were given, at most two in flight", async () => {
+    let [inFlight, most] = [0, 0];
+    const order: number[] = [];
+    const slow = async (run: () => Promise<void>, number: number): Promise<void> => {
+      most = Math.max(most, ++inFlight);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      order.push(number);
+      await run();
+      inFlight--;
+    };
+    await withRuns(slow, async () => {
+      const results = Array.from({ length: 7 }, (_, i) => tensor([i]).mul(2));
+      expect((await Promise.all(results.map((y) => y.item()))).join()).toBe("0,2,4,6,8,10,12");
+    });
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(most).toBe(2);
+  });
+
+  it("that fail tell those who read their results, and what was made from these, and nobody else", async () => {
+    const second = (run: () => Promise<void>, number: number): Promise<void> =>
+      number === 1 ? Promise.reject(new Error("broken")) : run();
+    await withRuns(second, async () => {
+      const [a, b, c] = [tensor([1]).mul(2), tensor([1]).mul(3), tensor([1]).mul(4)];
+      const reads = [a, b, c].map((y) => y.item());
+      const after = b.add(1).item();
+      expect(await reads[0]).toBe(2);
+      await expect(reads[1]).rejects.toMatchObject({ code: "RUN_FAILED" });
+      expect(await reads[2]).toBe(4);
+      await expect(after).rejects.toMatchObject({ code: expect.stringMatching(/RUN_FAILED|STORAGE_GONE/) });
+    });
+  });
+
+  it("that fail leave the cells they would have written as they were", async () => {
+    await withRuns(
+      (run, number) => (number === 1 ? Promise.reject(new Error("broken")) : run()),
+      async () => {
+        const w = parameter([[2]]);
+        await w.value.data();
+        const step = compile(() => {
+          w.assign(w.value.mul(10));
+          return w.value.sum();
+        });
+        await expect((await step()).item()).rejects.toMatchObject({ code: "RUN_FAILED" });
+        expect(await w.value.item()).toBe(2);
+        expect(await (await step()).item()).toBe(20);
+        expect(await w.value.item()).toBe(20);
+      },
+    );
+  });
+});
+
+describe("a loop", () => {
+  it("that adds its losses up keeps no old step alive", async () => {
+    const w = parameter([[1]]);
+    let total: Tensor = tensor(0);
+    for (let i = 0; i < 30; i++) {
+      const loss = w.value.mul(tensor([[1]])).sum();
+      const [dw] = grad(loss, [w]);
+      w.assign(w.value.sub(dw.mul(0.01)));
+      await commit([loss]);
+      total = total.add(loss);
+      // The loss is a leaf from now on: what it was made from is gone.
+      expect(loss.node.inputs).toEqual([]);
+    }
+    expect(await total.item()).toBeCloseTo(30 - 0.01 * ((29 * 30) / 2), 4);
+  });
+
+  it("that never reads submits its work at every step", async () => {
+    const w = parameter([[1]]);
+    const plans = await plansOf(async () => {
+      for (let i = 0; i < 20; i++) {
+        w.assign(w.value.mul(1.5));
+        commit();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+    expect(plans.length).toBe(21);
+    expect(await w.value.item()).toBeCloseTo(1.5 ** 20, 0);
+  });
+});
+
+describe("graphs", () => {
+  it("may be 100,000 ops deep, forward and backward", { timeout: 60_000 }, async () => {
+    const x = tensor([1, 2]);
+    let y: Tensor = x;
+    for (let i = 0; i < 100_000; i++) y = i % 2 === 0 ? y.add(1) : y.sub(1);
+    const [dx] = grad(y.sum(), [x]);
+    await realize(y, dx);
+    expect(await y.array()).toEqual([1, 2]);
+    expect(await dx.array()).toEqual([1, 1]);
   });
 });

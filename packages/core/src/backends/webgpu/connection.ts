@@ -30,8 +30,8 @@ export class Connection {
   /** An error that no call of ours explains: told to the next one. */
   private stray: Error | null = null;
   private readonly own: boolean;
-  private readonly whenGone: Promise<never>;
-  private fail!: (error: Error) => void;
+  /** Who is to be told of the device's loss. (A promise that all race with would keep every one of them.) */
+  private readonly waiting = new Set<(error: Error) => void>();
 
   private readonly patience: number;
   /** Answers that the device owes, and quarters of its patience that passed without any. */
@@ -46,10 +46,6 @@ export class Connection {
     this.patience = patience ?? (info.software ? SOFTWARE_PATIENCE : PATIENCE);
     const has = (name: string): boolean => device.features.has(name as GPUFeatureName);
     this.features = { f16: has("shader-f16"), subgroups: has("subgroups"), timestamps: has("timestamp-query") };
-    this.whenGone = new Promise((_, reject) => {
-      this.fail = reject;
-    });
-    this.whenGone.catch(() => {});
     device.lost.then(
       ({ reason, message }) => this.lose(reason === "destroyed" ? destroyed() : deviceLost(reason, message)),
       () => {},
@@ -66,7 +62,8 @@ export class Connection {
 
   private lose(error: Error): void {
     this.gone ??= error;
-    this.fail(this.gone);
+    for (const fail of this.waiting) fail(this.gone);
+    this.waiting.clear();
     this.rest();
   }
 
@@ -101,7 +98,14 @@ export class Connection {
   /** Gives the news of a loss the time to arrive: a mapping that fails by it is often told first, without a reason. */
   async settle(): Promise<void> {
     if (this.gone) return;
-    await Promise.race([this.whenGone.catch(() => {}), new Promise((resolve) => setTimeout(resolve, LOSS_NEWS))]);
+    await new Promise<void>((resolve) => {
+      const told = (): void => {
+        this.waiting.delete(told);
+        resolve();
+      };
+      this.waiting.add(told);
+      setTimeout(told, LOSS_NEWS);
+    });
   }
 
   /** The promise, or the loss of the device, whichever is first: nothing waits for a dead or silent device. */
@@ -113,7 +117,12 @@ export class Connection {
       if (--this.owed === 0) this.rest();
     };
     promise.then(answered, answered);
-    return Promise.race([promise, this.whenGone]);
+    return new Promise((resolve, reject) => {
+      this.waiting.add(reject);
+      const done = (): boolean => this.waiting.delete(reject);
+      promise.finally(done).then(resolve, reject);
+      if (this.gone) this.lose(this.gone);
+    });
   }
 
   /**
