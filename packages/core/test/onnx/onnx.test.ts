@@ -43,11 +43,14 @@ async function check(each: OnnxCase, device: TestDevice): Promise<string> {
 }
 
 describe.each(DEVICES)("ONNX operator tests on %s", (device) => {
-  test.each(sampled(device, cases, 12).map((each) => [each.name, each] as const))("%s", async (name, each) => {
-    const verdict = await check(each, device);
-    if (device === "js") verdicts.set(name, verdict);
-    else expect(verdict).toBe(verdicts.get(name) ?? verdict);
-  });
+  test.each(sampled(device, cases, device === "webgpu" ? 60 : 12).map((each) => [each.name, each] as const))(
+    "%s",
+    async (name, each) => {
+      const verdict = await check(each, device);
+      if (device === "js") verdicts.set(name, verdict);
+      else expect(verdict).toBe(verdicts.get(name) ?? verdict);
+    },
+  );
 });
 
 describe.runIf(DEVICES.includes("js"))("the table", () => {
