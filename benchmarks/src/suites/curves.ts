@@ -15,6 +15,9 @@ type Sweep = {
   workOf(value: number): { work: Work; threads: number };
 };
 
+/** Milliseconds of a call after which a curve ends. */
+const LONG = 3000;
+
 async function sweep({ title, x, names, values, workOf }: Sweep, options: RunOptions) {
   const entries = entriesOf(options).filter(({ name }) => names.includes(name));
   const curveOf = (what: string, y: string): Curve => ({ title: `${title}: ${what}`, x, y, series: [] });
@@ -23,13 +26,16 @@ async function sweep({ title, x, names, values, workOf }: Sweep, options: RunOpt
   const table: Table = { title, columns: ["library", x, "best ms", "peak MB of the process"], rows: [] };
   const points = new Map<Entry, { time: [number, number][]; memory: [number, number][] }>();
   for (const entry of entries) points.set(entry, { time: [], memory: [] });
+  // Whoever took seconds, or failed, is not asked for more.
+  const done = new Set<Entry>();
   for (const value of values) {
     const { work, threads } = workOf(value);
     // New processes for each point, so that the peak of their memory means something.
-    const field = new Field(entries, threads, options.limitMs);
+    const running = entries.filter((entry) => !done.has(entry));
+    const field = new Field(running, threads, options.limitMs);
     const { rows } = await field.compare(title, work, options.pace, { quick: true });
     await field.close();
-    for (const [i, entry] of entries.entries()) {
+    for (const [i, entry] of running.entries()) {
       const row = rows[i]!;
       const milliseconds = scoreOf(row, threads);
       const megabytes = row.memory && row.memory.peak / 1e6;
@@ -37,6 +43,7 @@ async function sweep({ title, x, names, values, workOf }: Sweep, options: RunOpt
       options.log(
         `${title}, ${entry.name}, ${x} ${value}: ${milliseconds ? `${milliseconds.toFixed(2)} ms` : row.error}`,
       );
+      if (!milliseconds || milliseconds > LONG) done.add(entry);
       if (milliseconds) points.get(entry)!.time.push([value, milliseconds]);
       if (megabytes) points.get(entry)!.memory.push([value, megabytes]);
     }
