@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.filter((name) => !(name in suites));
 if (values.help || unknown.length > 0) {
   if (unknown.length > 0) console.error(`no suite is called ${unknown.join(" or ")}\n`);
-  const list = Object.entries(suites).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
+  const list = Object.entries(suites).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`);
   console.log(`pnpm bench [suite ...] [options]
 
 Suites; without names all but gpu run, in about twenty minutes on two quiet cores:
