@@ -1,24 +1,22 @@
-import { checkpoint, type Tensor } from "@vlm/core";
+import { concat, type Tensor } from "@vlm/core";
 
 /**
- * `rowLoss` over blocks of rows, summed. Each block's values are computed again in the backward pass instead of being
- * kept, so memory grows with chunk × batch rather than with batch².
+ * What a function gives for blocks of rows, one after the other: [B …] → [B …]. Blocks do not read one another, so that
+ * a plan computes them in turn and what one holds for itself is free for the next.
  *
  * @param rows [B D], cut into blocks of `chunk` rows
- * @param rowLoss scalar loss of the rows start … start + n − 1
+ * @param ofBlock gets the rows start … end − 1, and gives as many
  */
-export function sumOverChunks(
+export function inBlocks(
   rows: Tensor,
-  chunk: number | undefined,
-  rowLoss: (block: Tensor, start: number) => Tensor,
+  chunk: number,
+  ofBlock: (block: Tensor, start: number, end: number) => Tensor,
 ): Tensor {
   const size = rows.shape[0]!;
-  if (chunk === undefined || chunk >= size) return rowLoss(rows, 0);
-  let total: Tensor | null = null;
+  const parts: Tensor[] = [];
   for (let start = 0; start < size; start += chunk) {
-    const block = rows.slice([start, Math.min(size, start + chunk)]);
-    const part = checkpoint((x) => rowLoss(x, start))(block);
-    total = total ? total.add(part) : part;
+    const end = Math.min(size, start + chunk);
+    parts.push(ofBlock(rows.slice([start, end]), start, end));
   }
-  return total!;
+  return concat(parts);
 }

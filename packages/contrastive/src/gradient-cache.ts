@@ -1,12 +1,14 @@
 import {
   type Cell,
   type CellGroup,
+  concat,
   type Gradients,
   grad,
   pullback,
   realize,
   stopGradient,
   type Tensor,
+  VlmError,
 } from "@vlm/core";
 
 /** What `gradientCache` cuts, embeds and compares. */
@@ -31,6 +33,12 @@ export async function gradientCache<B>(
   options: GradientCacheOptions<B>,
 ): Promise<{ loss: Tensor; gradients: Gradients }> {
   const { pieces, encode, loss: lossOf, model } = options;
+  if (pieces.length === 0) {
+    throw new VlmError("ArgumentError", "PIECES_EMPTY", {
+      what: "gradientCache: there are no pieces",
+      hint: "cut the batch into at least one",
+    });
+  }
   const cells: Cell[] = [...model.trainable()];
   const embedded: Tensor[][] = [];
   for (const piece of pieces) {
@@ -38,7 +46,7 @@ export async function gradientCache<B>(
     await realize(...parts);
     embedded.push(parts);
   }
-  const towers = embedded[0]!.map((_, tower) => concatenate(embedded.map((parts) => parts[tower]!)));
+  const towers = embedded[0]!.map((_, tower) => concat(embedded.map((parts) => parts[tower]!)));
   await realize(...towers);
   const loss = lossOf(...towers);
   const direct = grad(loss, [...towers, ...cells]);
@@ -61,21 +69,4 @@ export async function gradientCache<B>(
     sums = next;
   }
   return { loss, gradients: new Map(cells.map((cell, k) => [cell, sums[k]!])) };
-}
-
-/** Rows of all parts, one after the other. */
-function concatenate(parts: readonly Tensor[]): Tensor {
-  const total = parts.reduce((rows, part) => rows + part.shape[0]!, 0);
-  let start = 0;
-  return parts
-    .map((part) => {
-      const rows = part.shape[0]!;
-      const placed = part.pad([
-        [start, total - start - rows],
-        [0, 0],
-      ]);
-      start += rows;
-      return placed;
-    })
-    .reduce((a, b) => a.add(b));
 }

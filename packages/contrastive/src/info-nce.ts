@@ -1,5 +1,5 @@
 import { iota, type Tensor, VlmError } from "@vlm/core";
-import { checkPairs, checkTemperature, normalize } from "./embeddings.ts";
+import { checkPairs, checkSides, checkTemperature, normalize } from "./embeddings.ts";
 
 /** Options of `infoNCE`. */
 export type InfoNceOptions = {
@@ -28,6 +28,7 @@ export function infoNCE(query: Tensor, key: Tensor, options: InfoNceOptions = {}
   const matching = q.mul(k).sum(-1).div(temperature); // [B]
   const among = q.matmul(k.transpose()).div(temperature).logsumexp(-1); // [B]
   if (!negatives) return among.sub(matching).mean();
+  checkSides("infoNCE", query, negatives);
   const others = q.matmul(normalize(negatives).transpose()).div(temperature).logsumexp(-1);
   const larger = among.maximum(others);
   const both = among.sub(larger).exp().add(others.sub(larger).exp()).log().add(larger); // log(eᵃ + eᵇ)
@@ -73,7 +74,8 @@ export function ntXent(first: Tensor, second: Tensor, temperature = 0.5): Tensor
  * @param noise [B·k] at noise samples
  * @param logNoiseAtData [B] log pₙ at the data points
  * @param logNoiseAtNoise [B·k] log pₙ at the noise samples
- * @returns the loss in nats, []
+ * @returns the loss in nats per data point, []
+ * Throws `ShapeError NOISE_RATIO` unless there are k ≥ 1 samples per data point, `NOISE_SHAPE` where a density is missing.
  */
 export function binaryNCE(data: Tensor, noise: Tensor, logNoiseAtData: Tensor, logNoiseAtNoise: Tensor): Tensor {
   const k = noise.size / data.size;
@@ -82,6 +84,17 @@ export function binaryNCE(data: Tensor, noise: Tensor, logNoiseAtData: Tensor, l
       what: `binaryNCE: ${noise.size} noise samples for ${data.size} data points`,
       hint: "draw a whole number k ≥ 1 of noise samples for each data point",
       details: { data: data.shape, noise: noise.shape },
+    });
+  }
+  for (const [what, x, logNoise] of [
+    ["data", data, logNoiseAtData],
+    ["noise", noise, logNoiseAtNoise],
+  ] as const) {
+    if (x.shape.join() === logNoise.shape.join()) continue;
+    throw new VlmError("ShapeError", "NOISE_SHAPE", {
+      what: `binaryNCE: densities of the ${what} are [${x.shape.join(" ")}], the noise's there [${logNoise.shape.join(" ")}]`,
+      hint: "give log pₙ at each point, in the same shape",
+      details: { density: x.shape, noise: logNoise.shape },
     });
   }
   const dataLogit = data.sub(logNoiseAtData).sub(Math.log(k));

@@ -1,5 +1,5 @@
 import { iota, type Tensor, VlmError } from "@vlm/core";
-import { checkTemperature, normalize, type Scalar, scalarOf } from "./embeddings.ts";
+import { checkSides, checkTemperature, normalize, type Scalar, scalarOf } from "./embeddings.ts";
 
 /**
  * Supervised contrastive loss (Khosla et al. 2020, equation 2, the form with the sum outside the log): every other item
@@ -18,6 +18,7 @@ export function supervisedContrastive(z: Tensor, labels: Tensor, temperature = 0
       hint: "give [N D] embeddings and one class per row, [N]",
     });
   }
+  checkSides("supervisedContrastive", z, z);
   const n = z.shape[0]!;
   const x = normalize(z);
   const row = iota(n);
@@ -42,7 +43,8 @@ export function supervisedContrastive(z: Tensor, labels: Tensor, temperature = 0
  * @returns the loss in nats, []
  */
 export function multiPositiveLoss(image: Tensor, text: Tensor, positives: Tensor, logScale: Scalar): Tensor {
-  if (positives.shape[0] !== image.shape[0] || positives.shape[1] !== text.shape[0]) {
+  checkSides("multiPositiveLoss", image, text);
+  if (positives.rank !== 2 || positives.shape[0] !== image.shape[0] || positives.shape[1] !== text.shape[0]) {
     throw new VlmError("ShapeError", "POSITIVES_SHAPE", {
       what: `multiPositiveLoss: ${image.shape[0]} images and ${text.shape[0]} texts, positives [${positives.shape.join(" ")}]`,
       hint: "positives has a row per image and a column per text",
