@@ -16,7 +16,7 @@ import torch
 from open_clip.loss import ClipLoss, SigLipLoss
 from safetensors.torch import save_file
 from transformers import (
-    CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel, SiglipConfig, SiglipModel, ViTConfig,
+    CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModel, SiglipConfig, SiglipModel, ViTConfig,
     ViTForImageClassification, ViTModel,
 )
 
@@ -29,7 +29,7 @@ def randomise(model, seed):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            if name.endswith(("logit_scale", "logit_bias")):
+            if name.endswith(("logit_scale", "logit_bias")) or not parameter.requires_grad:
                 continue
             if parameter.dim() >= 2:
                 fan_in = math.prod(parameter.shape[1:])
@@ -75,8 +75,21 @@ def expected(path, model, tensors, loss):
     print(path.name, sum(f.stat().st_size for f in path.iterdir()) // 1024, "kB")
 
 
+def outputs_of(modules):
+    """What the next forward pass makes of each module, by the name given; filled in as it runs."""
+    found = {}
+    for name, module in modules.items():
+        module.register_forward_hook(lambda _module, _inputs, out, name=name: found.__setitem__(name, out))
+    return found
+
+
+def numbered(prefix, modules):
+    return {f"{prefix}.{i}": module for i, module in enumerate(modules)}
+
+
 def images(batch, size, seed):
-    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def tokens(batch, length, vocab, end, seed, bos=None):
@@ -142,6 +155,8 @@ def hf_siglip(name, seed):
              "image.embeds": out.image_embeds, "text.embeds": out.text_embeds, "logits": out.logits_per_image}
     for i, state in enumerate(vision_out.hidden_states):
         parts[f"image.hidden.{i}"] = state
+    for i, state in enumerate(text_out.hidden_states):
+        parts[f"text.hidden.{i}"] = state
     expected(path, model, parts, out.loss)
 
 
@@ -187,6 +202,20 @@ def hf_clip_vision(name, seed):
               path / "expected.safetensors")
 
 
+def hf_clip_text(name, seed):
+    """CLIP's text tower in a checkpoint of its own, with its projection."""
+    config = CLIPTextConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, vocab_size=30,
+                            max_position_embeddings=7, eos_token_id=29, bos_token_id=28, pad_token_id=29, projection_dim=8)
+    config._attn_implementation = "eager"
+    model = randomise(CLIPTextModelWithProjection(config), seed).eval()
+    path = folder("clip", name)
+    model.save_pretrained(path)
+    ids = tokens(3, 7, 30, 29, seed)
+    out = model.text_model(ids)
+    save_file({"ids": ids, "tokens": out.last_hidden_state.detach().contiguous(), "pooled": out.pooler_output.detach().contiguous()},
+              path / "expected.safetensors")
+
+
 def timm_vit(name, seed, **options):
     model = timm.models.VisionTransformer(img_size=24, patch_size=6, embed_dim=32, depth=2, num_heads=4, num_classes=5, **options)
     model = randomise(model, seed).eval()
@@ -195,10 +224,17 @@ def timm_vit(name, seed, **options):
     architecture = {"architecture": name, "num_classes": 5, "global_pool": model.global_pool, "model_args":
                     {"img_size": 24, "patch_size": 6, "embed_dim": 32, "depth": 2, "num_heads": 4, **options}}
     (path / "config.json").write_text(json.dumps(architecture, indent=2))
+    dynamic = timm.models.VisionTransformer(img_size=24, patch_size=6, embed_dim=32, depth=2, num_heads=4, num_classes=5,
+                                            dynamic_img_size=True, **options).eval()
+    dynamic.load_state_dict(model.state_dict())
+    other = images(2, (18, 42), seed + 1)
     pixels = images(2, 24, seed)
+    hidden = outputs_of(numbered("hidden", model.blocks))
     out = model(pixels)
     loss = torch.nn.functional.cross_entropy(out, torch.tensor([1, 3]))
-    expected(path, model, {"pixels": pixels, "logits": out, "tokens": model.forward_features(pixels)}, loss)
+    parts = {"pixels": pixels, "logits": out, **hidden, "pixels.other": other, "logits.other": dynamic(other)}
+    parts["tokens"] = model.forward_features(pixels)
+    expected(path, model, parts, loss)
 
 
 @timm.models.register_model
@@ -223,6 +259,12 @@ def openclip(name, seed, config, siglip=False):
     size = config["vision_cfg"]["image_size"]
     pixels = images(3, size, seed)
     ids = tokens(3, text["context_length"], text["vocab_size"], text["vocab_size"] - 1, seed)
+    visual, text_tower = model.visual, model.text if siglip else model
+    if hasattr(visual, "layer1"):
+        parts = {"image.stem": visual.avgpool, **numbered("image.stage", [visual.layer1, visual.layer2, visual.layer3, visual.layer4])}
+    else:
+        parts = numbered("image.block", visual.trunk.blocks if hasattr(visual, "trunk") else visual.transformer.resblocks)
+    hidden = outputs_of({**parts, **numbered("text.block", text_tower.transformer.resblocks)})
     image_raw, text_raw = model.encode_image(pixels), model.encode_text(ids)
     image_embeds, text_embeds = model.encode_image(pixels, normalize=True), model.encode_text(ids, normalize=True)
     scale = model.logit_scale.exp()
@@ -233,7 +275,7 @@ def openclip(name, seed, config, siglip=False):
         loss = ClipLoss()(image_embeds, text_embeds, scale)
         logits = scale * image_embeds @ text_embeds.T
     parts = {"pixels": pixels, "ids": ids, "image.features": image_raw, "text.features": text_raw,
-             "image.embeds": image_embeds, "text.embeds": text_embeds, "logits": logits}
+             "image.embeds": image_embeds, "text.embeds": text_embeds, "logits": logits, **hidden}
     expected(path, model, parts, loss)
 
 
@@ -245,6 +287,7 @@ if __name__ == "__main__":
     hf_vit("hf-vit", 4)
     hf_vit_alone("hf-vit-alone", 10)
     hf_clip_vision("hf-clip-vision", 11)
+    hf_clip_text("hf-clip-text", 13)
     timm_vit("timm-vit", 5)
     timm_vit("timm-vit-mean", 6, global_pool="avg", class_token=False, fc_norm=True)
     timm_vit("timm-vit-map", 7, global_pool="map", class_token=False)
@@ -260,3 +303,10 @@ if __name__ == "__main__":
                             "timm_pool": "map", "timm_proj": "none"},
              "text_cfg": {"context_length": 8, "vocab_size": 40, "width": 24, "heads": 3, "layers": 1, "no_causal_mask": True,
                           "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}}, siglip=True)
+    # What else OpenCLIP's configurations can say: tanh, fixed positions, mean, scales of shape [1], ends by id.
+    openclip("openclip-variants", 14, {"embed_dim": 12, "custom_text": True, "nonscalar_logit_scale": True, "init_logit_bias": -10,
+             "vision_cfg": {"image_size": 24, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8, "mlp_ratio": 2.5,
+                            "pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True, "pos_embed_type": "sin_cos_2d",
+                            "act_kwargs": {"approximate": "tanh"}, "norm_kwargs": {"eps": 1e-3}},
+             "text_cfg": {"context_length": 8, "vocab_size": 40, "width": 12, "heads": 3, "layers": 1, "mlp_ratio": 2.0, "pool_type": "eos",
+                          "eos_id": 39, "act_kwargs": {"approximate": "tanh"}}}, siglip=True)

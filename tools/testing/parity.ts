@@ -3,9 +3,12 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type DeviceName, type Tensor, zeros } from "../../packages/core/src/index.ts";
 import { bytesSource, type ModelSource, readTensors, safetensorsBytes } from "../../packages/weights/src/index.ts";
+import { skipAllowed } from "./gpu.mjs";
 
-/** Devices that parity is tested on: `VLM_TEST_DEVICES=js,wasm,webgpu`. */
-export const parityDevices = (process.env.VLM_TEST_DEVICES ?? "wasm,webgpu").split(",").filter(Boolean) as DeviceName[];
+/** Devices that parity is tested on; others by `VLM_TEST_DEVICES=js`. */
+export const parityDevices = (process.env.VLM_TEST_DEVICES ?? `wasm${skipAllowed("webgpu") ? "" : ",webgpu"}`)
+  .split(",")
+  .filter(Boolean) as DeviceName[];
 
 /** Inputs, intermediates, outputs and gradients of a fixture, by name. */
 export async function readExpected(folder: string): Promise<(name: string) => Tensor> {

@@ -1,7 +1,7 @@
 /** The names of checkpoint families for our parameters and configuration. Left: ours. Right: theirs. */
 import type { Activation } from "@vlm/nn";
-import { type ConfigReader, concat, type Expression, type KeyRule, part, reshape } from "@vlm/weights";
-import { type ViTConfig, viTSizes } from "./vit.ts";
+import { ConfigReader, concat, type Expression, type KeyRule, part, reshape } from "@vlm/weights";
+import { type Size, type ViTConfig, viTSizes } from "./vit.ts";
 
 /** A family of checkpoints of Vision Transformers. */
 export type ViTFormat = {
@@ -71,7 +71,8 @@ export const huggingFaceViT: ViTFormat = {
     ["norm.*", "vit.layernorm.*"],
     ["head.*", "classifier.*"],
   ],
-  ignore: ["vit.pooler.**", "vit.embeddings.mask_token"],
+  // What ViTModel and ViTForMaskedImageModeling have beside.
+  ignore: ["vit.pooler.**", "vit.embeddings.mask_token", "decoder.**"],
   aliases: [
     ["embeddings.**", "vit.embeddings.**"],
     ["encoder.**", "vit.encoder.**"],
@@ -189,7 +190,7 @@ export const openClipVision: ViTFormat = {
       depth: vision.size("layers", 12),
       heads: headsOf(vision, "head_width", width),
       mlpWidth: Math.floor(width * vision.number("mlp_ratio", 4)),
-      activation: json.flag("quick_gelu", false) ? "quick-gelu" : "gelu",
+      activation: json.flag("quick_gelu", false) ? "quick-gelu" : openClipGelu(vision),
       eps: vision.at("norm_kwargs", { optional: true }).number("eps", 1e-5),
       pool,
       classToken: true,
@@ -198,6 +199,7 @@ export const openClipVision: ViTFormat = {
       finalNorm: afterPool ? "pooled" : "tokens",
       patchBias: false,
       patchDropout: vision.number("patch_dropout", 0),
+      interpolation: "antialias",
     };
   },
   rows: (config) => [
@@ -210,12 +212,16 @@ export const openClipVision: ViTFormat = {
   ],
   // Everything but the image tower, its projection, and a fixed table of positions.
   ignore: [
-    "visual.proj", "text.**", "transformer.**", "token_embedding.weight", "positional_embedding", "ln_final.*",
+    "visual.proj", "visual.positional_embedding", "text.**", "transformer.**", "token_embedding.weight", "positional_embedding", "ln_final.*",
     "text_projection", "logit_scale", "logit_bias", "attn_mask",
   ], // biome-ignore format: a list of names
 };
 
-/** timm's Vision Transformers: its own checkpoints, and those that OpenCLIP holds under `visual.trunk.`. */
+/** Which GELU a part of OpenCLIP's configuration asks for, where the model has no quick one. */
+export const openClipGelu = (json: ConfigReader): "gelu" | "gelu-tanh" =>
+  json.at("act_kwargs", { optional: true }).choice("approximate", { none: "gelu", tanh: "gelu-tanh" } as const, "none");
+
+/** timm's Vision Transformers: its own checkpoints. */
 export const timmViT: ViTFormat = {
   name: "timm ViT",
   config(json) {
@@ -244,6 +250,7 @@ export const timmViT: ViTFormat = {
       finalNorm: args.flag("fc_norm", pool === "mean" && !named.tokenNorm) ? "pooled" : "tokens",
       patchBias: !preNorm,
       remainder: "crop",
+      interpolation: "antialias",
       classes: json.size("num_classes", 0, { min: 0 }),
     };
   },
@@ -270,6 +277,28 @@ export const timmViT: ViTFormat = {
     ["head.*", `${prefix}head.*`],
   ],
   ignore: [],
+};
+
+/** A Vision Transformer of timm that OpenCLIP holds under `visual.trunk.`, SigLIP's among them; `json` is its `model_cfg`. */
+export const openClipTrunk: ViTFormat = {
+  name: "OpenCLIP image tower of timm",
+  config(json) {
+    const vision = json.at("vision_cfg");
+    const pools = { "": "", avg: "avg", map: "map", token: "token" };
+    return timmViT.config(
+      new ConfigReader(
+        {
+          timm_model_name: vision.text("timm_model_name"),
+          ...(vision.text("timm_pool", "avg") !== "" && { global_pool: vision.choice("timm_pool", pools, "avg") }),
+          // OpenCLIP changes how an architecture pools, and leaves its norms where they are.
+          model_args: { fc_norm: false, ...(vision.has("image_size") && { img_size: vision.json.image_size! }) },
+        },
+        vision.where,
+      ),
+    );
+  },
+  rows: (config) => timmViT.rows(config, "visual.trunk."),
+  ignore: openClipVision.ignore.map((key) => key.replace("visual.proj", "visual.head.**")),
 };
 
 /** The fields that transformers' configurations of vision towers share. */
@@ -320,31 +349,40 @@ function headsOf(json: ConfigReader, name: string, width: number): number {
 }
 
 /** What timm's names of architectures say: `vit_base_patch16_siglip_224`. */
-const timmSizes: Readonly<Record<string, keyof typeof viTSizes>> = {
-  tiny: "Ti",
-  small: "S",
-  base: "B",
-  large: "L",
-  huge: "H",
-  giant: "g",
-  gigantic: "bigG",
-  so400m: "so400m",
+const timmSizes: Readonly<Record<string, Size>> = {
+  tiny: viTSizes.Ti,
+  xsmall: { width: 256, depth: 10, heads: 4 },
+  small: viTSizes.S,
+  medium: { width: 512, depth: 12, heads: 8 },
+  base: viTSizes.B,
+  large: viTSizes.L,
+  huge: viTSizes.H,
+  giant: viTSizes.g,
+  gigantic: viTSizes.bigG,
+  so400m: viTSizes.so400m,
 };
 
 function fromArchitecture(json: ConfigReader) {
-  const name = json.text("architecture", "").split(".")[0]!;
-  const found = /^vit_([a-z0-9]+)_patch(\d+)_((?:siglip|gap|clip|quickgelu)_)*(\d+)$/.exec(name);
-  const size = found && timmSizes[found[1]!];
-  const isFull = ["img_size", "patch_size", "embed_dim", "depth", "num_heads"].every((field) =>
-    json.at("model_args", { optional: true }).has(field),
+  const field = json.has("timm_model_name") ? "timm_model_name" : "architecture";
+  const name = json.text(field, "").split(".")[0]!;
+  const found = /^(?:vit|deit)_([a-z0-9]+)_patch(\d+)_(siglip_|siglip_gap_|clip_|clip_quickgelu_)?(\d+)$/.exec(name);
+  const size = found ? timmSizes[found[1]!] : undefined;
+  const isFull = ["img_size", "patch_size", "embed_dim", "depth", "num_heads"].every((arg) =>
+    json.at("model_args", { optional: true }).has(arg),
   );
-  if (!size && !isFull) throw json.wrong("architecture", "vit_SIZE_patchN_(siglip_)IMAGE, or all of it in model_args");
+  if (!size && !isFull) {
+    throw json.wrong(
+      field,
+      "vit_SIZE_patchN_(siglip_)IMAGE, or all of it in model_args",
+      "networks with layer scale, registers, a distillation token or convolutions are others",
+    );
+  }
   const has = (word: string): boolean => name.split("_").includes(word);
   // Which of timm's SigLIPs were given the tanh form of GELU (timm/models/vision_transformer.py, 1.0).
   const tanh = has("siglip") && /patch32|so400m_patch16|large_.*_512$/.test(name);
   return {
-    ...viTSizes[size || "B"],
-    mlpWidth: (size && (viTSizes[size] as { mlpWidth?: number }).mlpWidth) || undefined,
+    ...(size ?? viTSizes.B),
+    mlpWidth: size?.mlpWidth,
     imageSize: Number(found?.[4] ?? 224),
     patchSize: Number(found?.[2] ?? 16),
     activation: has("quickgelu") ? "quick_gelu" : tanh ? "gelu_tanh" : "gelu",

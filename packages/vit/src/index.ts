@@ -5,18 +5,23 @@ export {
   huggingFaceBlocks,
   huggingFaceViT,
   openClipBlocks,
+  openClipGelu,
+  openClipTrunk,
   openClipVision,
   siglipVision,
   timmViT,
   type ViTFormat,
 } from "./checkpoint.ts";
 export { createViT, loadViT, saveViT } from "./load.ts";
-export { resizePositions, sinCosPositions } from "./positions.ts";
+export { type Interpolation, resizePositions, sinCosPositions } from "./positions.ts";
 export {
   AttentionPool,
   ViT,
   ViT_B16,
   ViT_B32,
+  ViT_bigG14,
+  ViT_g14,
+  ViT_H14,
   ViT_L16,
   ViT_S16,
   ViT_Ti16,

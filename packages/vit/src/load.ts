@@ -15,7 +15,15 @@ import {
   type SourceLike,
   save,
 } from "@vlm/weights";
-import { clipVision, huggingFaceViT, openClipVision, siglipVision, timmViT, type ViTFormat } from "./checkpoint.ts";
+import {
+  clipVision,
+  huggingFaceViT,
+  openClipTrunk,
+  openClipVision,
+  siglipVision,
+  timmViT,
+  type ViTFormat,
+} from "./checkpoint.ts";
 import { ViT, type ViTConfig } from "./vit.ts";
 
 /** A Vision Transformer with fresh weights. */
@@ -85,7 +93,8 @@ async function describe(
   const openClip = await readJsonIfThere(folder, "open_clip_config.json", { signal });
   if (openClip) {
     const reader = new ConfigReader(openClip, `${folder.name}/open_clip_config.json`).at("model_cfg");
-    return { ...read(openClipVision, reader), file: "open_clip_model.safetensors" };
+    const format = reader.at("vision_cfg").has("timm_model_name") ? openClipTrunk : openClipVision;
+    return { ...read(format, reader), file: "open_clip_model.safetensors" };
   }
   throw familyError("unknown", folder.name);
 }

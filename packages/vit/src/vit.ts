@@ -22,7 +22,7 @@ import {
   TransformerBlock,
   truncatedNormal,
 } from "@vlm/nn";
-import { resizePositions, sinCosPositions } from "./positions.ts";
+import { type Interpolation, resizePositions, sinCosPositions } from "./positions.ts";
 
 /** Sizes and variants of a Vision Transformer. */
 export type ViTConfig = {
@@ -52,6 +52,8 @@ export type ViTConfig = {
   /** Bias of the patch embedding. Default true; CLIP has none. */
   patchBias?: boolean;
   positions?: "learned" | "sincos";
+  /** How learned positions are made for images of other sizes. Default "bicubic"; timm and OpenCLIP "antialias". */
+  interpolation?: Interpolation;
   /** Share of patches left out in training (Li et al. 2023, FLIP). Default 0. */
   patchDropout?: number;
   /** Greatest rate of stochastic depth, reached linearly at the last block. Default 0. */
@@ -62,9 +64,13 @@ export type ViTConfig = {
   classes?: number; // K
 };
 
-type Size = Pick<ViTConfig, "width" | "depth" | "heads"> & { mlpWidth?: number };
+/** What the names Ti, S, B, … stand for. */
+export type Size = Pick<ViTConfig, "width" | "depth" | "heads"> & { mlpWidth?: number };
 
-/** Table 1 of the paper; Ti and S from Touvron et al. 2020 (DeiT), g and G from Zhai et al. 2021 and OpenCLIP, so400m from Alabdulmohsin et al. 2023. */
+/**
+ * Table 1 of the paper; Ti and S from Touvron et al. 2020 (DeiT), g and bigG from Zhai et al. 2021 (table 2: g and G) and
+ * OpenCLIP, so400m from Alabdulmohsin et al. 2023.
+ */
 export const viTSizes = {
   Ti: { width: 192, depth: 12, heads: 3 },
   S: { width: 384, depth: 12, heads: 6 },
@@ -82,6 +88,12 @@ export const ViT_B16 = { imageSize: 224, patchSize: 16, ...viTSizes.B, classes: 
 export const ViT_B32 = { imageSize: 224, patchSize: 32, ...viTSizes.B, classes: 1000 } satisfies ViTConfig;
 /** 304.3 M parameters. */
 export const ViT_L16 = { imageSize: 224, patchSize: 16, ...viTSizes.L, classes: 1000 } satisfies ViTConfig;
+/** 632.0 M parameters. */
+export const ViT_H14 = { imageSize: 224, patchSize: 14, ...viTSizes.H, classes: 1000 } satisfies ViTConfig;
+/** 1012.6 M parameters (Zhai et al. 2021, table 2). */
+export const ViT_g14 = { imageSize: 224, patchSize: 14, ...viTSizes.g, classes: 1000 } satisfies ViTConfig;
+/** 1844.4 M parameters (Zhai et al. 2021, table 2, there G/14). */
+export const ViT_bigG14 = { imageSize: 224, patchSize: 14, ...viTSizes.bigG, classes: 1000 } satisfies ViTConfig;
 /** 22.1 M parameters (Touvron et al. 2020, table 1). */
 export const ViT_S16 = { imageSize: 224, patchSize: 16, ...viTSizes.S, classes: 1000 } satisfies ViTConfig;
 /** 5.7 M parameters (Touvron et al. 2020, table 1). */
@@ -204,7 +216,9 @@ export class ViT extends Module {
 
   private positionsFor(grid: readonly [number, number]): Tensor {
     const prefix = this.classToken ? 1 : 0;
-    if (this.position) return resizePositions(this.position, this.grid(this.imageSize), grid, prefix);
+    if (this.position) {
+      return resizePositions(this.position, this.grid(this.imageSize), grid, prefix, this.config.interpolation);
+    }
     const table = sinCosPositions(grid, this.width);
     return prefix
       ? table.pad([

@@ -3,7 +3,15 @@ import { fill, useDevice } from "@vlm/core";
 import { ConfigReader } from "@vlm/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parityDevices } from "../../../tools/testing/parity.ts";
-import { clipVision, createViT, huggingFaceViT, openClipVision, timmViT, type ViTFormat } from "../src/index.ts";
+import {
+  clipVision,
+  createViT,
+  huggingFaceViT,
+  openClipTrunk,
+  openClipVision,
+  timmViT,
+  type ViTFormat,
+} from "../src/index.ts";
 
 beforeAll(() => useDevice(parityDevices[0]!));
 
@@ -31,7 +39,47 @@ describe("a checkpoint whose images leave pixels over beside the last patch", ()
   });
 });
 
+describe("OpenCLIP around a tower of timm", () => {
+  const vision_cfg = { timm_model_name: "vit_tiny_patch16_224", timm_pool: "avg", image_size: 32 };
+
+  it("pools as OpenCLIP says and keeps the architecture's norms", () => {
+    expect(config(openClipTrunk, { vision_cfg })).toMatchObject({
+      imageSize: 32,
+      pool: "mean",
+      finalNorm: "tokens",
+      classToken: true,
+      interpolation: "antialias",
+    });
+    const siglip = { timm_model_name: "vit_base_patch16_siglip_224", timm_pool: "map", timm_proj: "none" };
+    expect(config(openClipTrunk, { vision_cfg: siglip })).toMatchObject({ pool: "map", classToken: false });
+  });
+
+  it("refuses other networks by the name of the field", () => {
+    const other = { ...vision_cfg, timm_model_name: "convnext_base" };
+    expect(() => config(openClipTrunk, { vision_cfg: other })).toThrow(
+      /CONFIG_FIELD\] timm_model_name is "convnext_base"/,
+    );
+  });
+});
+
 describe("timm", () => {
+  it.each([
+    ["deit_small_patch16_224", { width: 384, heads: 6, pool: "class" }],
+    ["vit_medium_patch32_clip_224", { width: 512, heads: 8, patchSize: 32, preNorm: true }],
+    ["vit_huge_patch14_224", { width: 1280, depth: 32, mlpWidth: 5120 }],
+  ])("says %s by name alone", (architecture, expected) => {
+    expect(config(timmViT, { architecture })).toMatchObject(expected);
+  });
+
+  it.each([
+    "deit_tiny_distilled_patch16_224",
+    "deit3_small_patch16_224",
+    "vit_medium_patch16_reg4_gap_256",
+    "vit_small_patch14_dinov2",
+  ])("refuses %s, another network", (architecture) => {
+    expect(() => config(timmViT, { architecture })).toThrow(/CONFIG_FIELD\] architecture is[\s\S]*distillation token/);
+  });
+
   const args = { img_size: 12, patch_size: 6, embed_dim: 12, depth: 1, num_heads: 3 };
 
   it("may have other channels than three", () => {

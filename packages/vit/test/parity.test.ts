@@ -9,9 +9,9 @@ const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta
 /** Our tap's path for each of the fixture's intermediates. */
 const intermediates: Record<string, Record<string, string>> = {
   "hf-vit": { "hidden.1": "blocks.0", "hidden.2": "blocks.1", tokens: "norm", logits: "" },
-  "timm-vit": { tokens: "norm", logits: "" },
-  "timm-vit-mean": { tokens: "blocks.1", logits: "" },
-  "timm-vit-map": { tokens: "norm", logits: "" },
+  "timm-vit": { "hidden.0": "blocks.0", "hidden.1": "blocks.1", tokens: "norm", logits: "" },
+  "timm-vit-mean": { "hidden.0": "blocks.0", "hidden.1": "blocks.1", tokens: "blocks.1", logits: "" },
+  "timm-vit-map": { "hidden.0": "blocks.0", "hidden.1": "blocks.1", tokens: "norm", logits: "" },
 };
 
 // A software GPU compiles for a minute.
@@ -53,4 +53,13 @@ describe.each(parityDevices)("%s", { timeout: 240_000 }, (device) => {
     const logits = expected("pixels.larger").pipe(model);
     expect(await relativeError(logits, expected("logits.larger"))).toBeLessThan(1e-5);
   });
+
+  it.each(["timm-vit", "timm-vit-mean", "timm-vit-map"])(
+    "interpolates the positions of %s for fewer rows and more columns as timm does",
+    async (name) => {
+      const [model, expected] = [await loadViT(folder(name)), await readExpected(folder(name))];
+      const logits = expected("pixels.other").pipe(model);
+      expect(await relativeError(logits, expected("logits.other"))).toBeLessThan(1e-5);
+    },
+  );
 });
