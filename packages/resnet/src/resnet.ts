@@ -203,6 +203,13 @@ export class ResNet extends Module {
         details: { shape: image.shape, imageSize: size },
       });
     }
+    if (!["f32", "f16", "bf16"].includes(image.dtype)) {
+      throw new VlmError("DTypeError", "IMAGE_DTYPE", {
+        what: `ResNet: images are ${image.dtype}, the network takes floating-point numbers`,
+        where: currentContext().path.join(".") || undefined,
+        hint: 'preprocess them (scale, then normalise), or cast: image.cast("f32")',
+      });
+    }
     return this.stages.flat().reduce<Tensor>((x, block) => x.pipe(block), image.pipe(this.stem));
   }
 }

@@ -9,6 +9,8 @@ import {
   type ResNetConfig,
   RN50,
   RN50x4,
+  RN50x16,
+  RN50x64,
   RN101,
   resNetConfigFromOpenClip,
 } from "../src/index.ts";
@@ -22,6 +24,8 @@ describe("presets", () => {
     ["RN50", RN50, 38.316],
     ["RN101", RN101, 56.26],
     ["RN50x4", RN50x4, 87.137],
+    ["RN50x16", RN50x16, 167.33],
+    ["RN50x64", RN50x64, 420.38],
   ] as const)("%s has as many parameters as OpenCLIP's", (_, config, millions) => {
     const count = new ResNet(config).parameters().reduce((sum, { size }) => sum + size, 0);
     expect(count / 1e6).toBeCloseTo(millions, 2);
@@ -60,6 +64,7 @@ describe("bad input", () => {
     const model = new ResNet(tiny);
     expect(() => zeros([1, 3, 32, 64]).pipe(model)).toThrow(/IMAGE_SIZE.*\[1 3 32 64\].*ResNetConfig\.imageSize/);
     expect(() => zeros([1, 1, 64, 64]).pipe(model)).toThrow(/IMAGE_SIZE/);
+    expect(() => zeros([1, 3, 64, 64], "u8").pipe(model)).toThrow(/IMAGE_DTYPE.*u8/);
     expect(() => new ResNet({ ...tiny, imageSize: 100 })).toThrow(/RESNET_CONFIG.*imageSize 100/);
     expect(() => new ResNet({ ...tiny, heads: 7 })).toThrow(/HEADS.*7 heads/);
   });
