@@ -5,12 +5,13 @@ import {
   clipVision,
   huggingFaceBlocks,
   openClipBlocks,
+  openClipGelu,
+  openClipTrunk,
   openClipVision,
   siglipVision,
-  timmViT,
   type ViTConfig,
 } from "@vlm/vit";
-import { ConfigReader, type KeyMap, type KeyRule, keyMap, reshape, transpose } from "@vlm/weights";
+import { ConfigReader, type KeyExpression, type KeyMap, type KeyRule, keyMap, reshape, transpose } from "@vlm/weights";
 import type { CLIPConfig, ImageConfig } from "./clip-model.ts";
 import type { TextConfig } from "./text-tower.ts";
 
@@ -22,7 +23,8 @@ export type CLIPFormat = {
   readonly name: string;
   /** Our configuration from theirs. Throws `ArgumentError CONFIG_FIELD`. */
   config(json: ConfigReader): PlainConfig;
-  map(config: PlainConfig): KeyMap;
+  /** The names in its weights; `json` where they depend on what our configuration does not say. */
+  map(config: PlainConfig, json?: ConfigReader): KeyMap;
 };
 
 const under = (module: string, rows: readonly KeyRule[]): KeyRule[] =>
@@ -33,12 +35,30 @@ const viTOf = (config: PlainConfig): ViTConfig => config.image as ViTConfig;
 
 /** transformers' text towers, without the projection. */
 const huggingFaceText: readonly KeyRule[] = [
-  ["text.token.weight", "text_model.embeddings.token_embedding.weight"],
-  ["text.position", "text_model.embeddings.position_embedding.weight"],
-  ...under("text", huggingFaceBlocks("text_model")),
-  ["text.norm.*", "text_model.final_layer_norm.*"],
+  ["token.weight", "text_model.embeddings.token_embedding.weight"],
+  ["position", "text_model.embeddings.position_embedding.weight"],
+  ...huggingFaceBlocks("text_model"),
+  ["norm.*", "text_model.final_layer_norm.*"],
 ];
 
+/** A text tower alone, of a whole model or in a checkpoint of its own (which transformers 5 saves without the prefix). */
+export const huggingFaceTextMap: KeyMap = keyMap("Hugging Face text tower", huggingFaceText, {
+  ignore: ["*.embeddings.position_ids", "vision_model.**", "*_projection.weight", "logit_*", "text_model.head.*"],
+  aliases: ["embeddings", "encoder", "final_layer_norm", "head"].map(
+    (name) => [`${name}.**`, `text_model.${name}.**`] as const,
+  ),
+});
+
+/**
+ * A part of transformers' configurations. Those of 2022 and before may have it twice, `text_config` and
+ * `text_config_dict`; the second one's fields count.
+ */
+export function partOf(json: ConfigReader, name: string): ConfigReader {
+  const [now, before] = [json.at(name, { optional: true }), json.at(`${name}_dict`, { optional: true })];
+  return new ConfigReader({ ...now.json, ...before.json }, now.where);
+}
+
+/** The fields of a text tower in transformers' configurations. */
 const textFields = (
   json: ConfigReader,
   defaults: { vocabSize: number; context: number; width: number; heads: number; activation: string; eps: number },
@@ -58,26 +78,31 @@ const textFields = (
   };
 };
 
+/** transformers' CLIPTextModel. */
+export function clipText(json: ConfigReader): TextConfig {
+  const sizes = { vocabSize: 49408, context: 77, width: 512, heads: 8 };
+  const endId = json.size("eos_token_id", 49407, { min: 0, max: 10_000_000 });
+  return {
+    ...textFields(json, { ...sizes, activation: "quick_gelu", eps: 1e-5 }),
+    // Configurations written before July 2023 say 2, which is no id of the end: there the greatest id counts.
+    ...(endId !== 2 && { endId }),
+  };
+}
+
+/** transformers' SiglipTextModel, without its head. */
+export function siglipText(json: ConfigReader): TextConfig {
+  const sizes = { vocabSize: 32000, context: 64, width: 768, heads: 12 };
+  const fields = textFields(json, { ...sizes, activation: "gelu_pytorch_tanh", eps: 1e-6 });
+  return { ...fields, causal: false, pool: "last" };
+}
+
 /** `openai/clip-vit-base-patch32` and its kin: transformers' CLIPModel. */
 export const huggingFaceCLIP: CLIPFormat = {
   name: "Hugging Face CLIP",
   config(json) {
-    const text = json.at("text_config", { optional: true });
-    const endId = text.size("eos_token_id", 49407, { min: 0, max: 10_000_000 });
     return {
-      image: { kind: "vit", ...clipVision.config(json.at("vision_config", { optional: true })) },
-      text: {
-        ...textFields(text, {
-          vocabSize: 49408,
-          context: 77,
-          width: 512,
-          heads: 8,
-          activation: "quick_gelu",
-          eps: 1e-5,
-        }),
-        // Configurations written before July 2023 say 2, which is no id of the end: there the greatest id counts.
-        ...(endId !== 2 && { endId }),
-      },
+      image: { kind: "vit", ...clipVision.config(partOf(json, "vision_config")) },
+      text: clipText(partOf(json, "text_config")),
       embed: json.size("projection_dim", 512),
       logitScale: json.number("logit_scale_init_value", 2.6592),
     };
@@ -88,7 +113,7 @@ export const huggingFaceCLIP: CLIPFormat = {
       [
         ...under("image", clipVision.rows(viTOf(config))),
         ["imageProjection.weight", "visual_projection.weight"],
-        ...huggingFaceText,
+        ...under("text", huggingFaceText),
         ["textProjection.weight", "text_projection.weight"],
         ["logitScale", "logit_scale"],
       ],
@@ -100,19 +125,14 @@ export const huggingFaceCLIP: CLIPFormat = {
 export const huggingFaceSigLIP: CLIPFormat = {
   name: "Hugging Face SigLIP",
   config(json) {
-    const text = json.at("text_config", { optional: true });
-    const image = siglipVision.config(json.at("vision_config", { optional: true }));
-    const defaults = {
-      vocabSize: 32000,
-      context: 64,
-      width: 768,
-      heads: 12,
-      activation: "gelu_pytorch_tanh",
-      eps: 1e-6,
-    };
+    const text = partOf(json, "text_config");
+    const image = siglipVision.config(partOf(json, "vision_config"));
+    if (text.size("projection_size", image.width) !== image.width) {
+      throw text.wrong("projection_size", `the image tower's width, ${image.width}`);
+    }
     return {
       image: { kind: "vit", ...image },
-      text: { ...textFields(text, defaults), causal: false, pool: "last" },
+      text: siglipText(text),
       embed: image.width,
       imageProjection: "none",
       textProjection: "biased",
@@ -125,7 +145,7 @@ export const huggingFaceSigLIP: CLIPFormat = {
       "Hugging Face SigLIP",
       [
         ...under("image", siglipVision.rows(viTOf(config))),
-        ...huggingFaceText,
+        ...under("text", huggingFaceText),
         ["textProjection.*", "text_model.head.*"],
         ["logitScale", reshape("logit_scale", [1])],
         ["logitBias", reshape("logit_bias", [1])],
@@ -142,11 +162,11 @@ function openClipConfig(
 ): PlainConfig {
   const text = json.at("text_cfg");
   if (text.has("hf_model_name")) throw text.wrong("hf_model_name", "no text tower of another library");
-  text.only({ embed_cls: false, ls_init_value: null, block_type: "default", qk_norm: false, proj_type: "linear" });
+  text.only({ embed_cls: false, ls_init_value: null, block_type: "default", qk_norm: false });
   const width = text.size("width", 512);
   const heads = text.size("heads", 8);
   if (width % heads !== 0) throw text.wrong("heads", `heads that share a width of ${width} evenly`);
-  const tanh = text.at("act_kwargs", { optional: true }).text("approximate", "none") === "tanh";
+  const linear = text.flag("proj_bias", false) ? "biased" : "linear";
   const pool = text.choice("pool_type", { argmax: "end", eos: "end", last: "last" } as const, "argmax");
   return {
     image,
@@ -157,7 +177,7 @@ function openClipConfig(
       depth: text.size("layers", 12, { max: 1000 }),
       heads,
       mlpWidth: Math.floor(width * text.number("mlp_ratio", 4)),
-      activation: json.flag("quick_gelu", false) ? "quick-gelu" : tanh ? "gelu-tanh" : "gelu",
+      activation: json.flag("quick_gelu", false) ? "quick-gelu" : openClipGelu(text),
       eps: text.at("norm_kwargs", { optional: true }).number("eps", 1e-5),
       causal: !text.flag("no_causal_mask", false),
       pool,
@@ -165,7 +185,7 @@ function openClipConfig(
     },
     embed: json.size("embed_dim", 512),
     ...(imageProjection && { imageProjection }),
-    textProjection: text.flag("proj_bias", false) ? "biased" : "linear",
+    textProjection: text.choice("proj_type", { linear, none: "none" } as const, "linear"),
     logitScale: json.number("init_logit_scale", Math.log(1 / 0.07)),
     ...(json.has("init_logit_bias") && { logitBias: json.number("init_logit_bias") }),
   };
@@ -175,9 +195,12 @@ const openClipMap = (
   name: string,
   image: readonly KeyRule[],
   config: PlainConfig,
+  json: ConfigReader | undefined,
   ignore: readonly string[] = [],
-): KeyMap =>
-  keyMap(
+): KeyMap => {
+  const isVector = json?.flag("nonscalar_logit_scale", false) ?? false;
+  const scalar = (key: string): KeyExpression => (isVector ? reshape(key, [1]) : key);
+  return keyMap(
     name,
     [
       ...image,
@@ -189,8 +212,8 @@ const openClipMap = (
       config.textProjection === "biased"
         ? ["textProjection.*", "text_projection.*"]
         : ["textProjection.weight", transpose("text_projection")],
-      ["logitScale", "logit_scale"],
-      ["logitBias", "logit_bias"],
+      ["logitScale", scalar("logit_scale")],
+      ["logitBias", scalar("logit_bias")],
     ],
     {
       ignore: ["attn_mask", "input_resolution", "context_length", "vocab_size", ...ignore],
@@ -206,14 +229,22 @@ const openClipMap = (
       ].map((key) => [`text.${key}`, key] as const),
     },
   );
+};
 
 /** OpenAI's and OpenCLIP's models with a Vision Transformer. */
 export const openClipViT: CLIPFormat = {
   name: "OpenCLIP",
   config: (json) => openClipConfig(json, { kind: "vit", ...openClipVision.config(json) }, "linear"),
-  map: (config) => {
+  map: (config, json) => {
     const tower = under("image", openClipVision.rows(viTOf(config)));
-    return openClipMap("OpenCLIP", [...tower, ["imageProjection.weight", transpose("visual.proj")]], config);
+    const ignore = ["visual.positional_embedding"]; // a fixed table, where it is not learned
+    return openClipMap(
+      "OpenCLIP",
+      [...tower, ["imageProjection.weight", transpose("visual.proj")]],
+      config,
+      json,
+      ignore,
+    );
   },
 };
 
@@ -224,7 +255,8 @@ export const openClipRN: CLIPFormat = {
     const { embed, ...image } = resNetConfigFromOpenClip(json);
     return openClipConfig(json, { kind: "resnet", ...image }, "none");
   },
-  map: (config) => openClipMap("OpenCLIP with a ResNet", under("image", openClipResNet), config, openClipResNetIgnore),
+  map: (config, json) =>
+    openClipMap("OpenCLIP with a ResNet", under("image", openClipResNet), config, json, openClipResNetIgnore),
 };
 
 /** OpenCLIP's models around a Vision Transformer of timm, SigLIP among them. */
@@ -232,28 +264,22 @@ export const openClipTimm: CLIPFormat = {
   name: "OpenCLIP with a tower of timm",
   config(json) {
     const vision = json.at("vision_cfg");
-    const pools = { "": "", avg: "avg", map: "map", token: "token" };
-    const architecture = new ConfigReader(
-      {
-        architecture: vision.text("timm_model_name"),
-        ...(vision.text("timm_pool", "avg") !== "" && { global_pool: vision.choice("timm_pool", pools, "avg") }),
-        model_args: vision.has("image_size") ? { img_size: vision.json.image_size! } : {},
-      },
-      vision.where,
-    );
     const linear = vision.flag("timm_proj_bias", false) ? "biased" : "linear";
     const projection = vision.choice("timm_proj", { linear, none: "none", "": "none" } as const, "linear");
-    return openClipConfig(json, { kind: "vit", ...timmViT.config(architecture) }, projection);
+    return openClipConfig(json, { kind: "vit", ...openClipTrunk.config(json) }, projection);
   },
-  map: (config) => {
-    const tower = under("image", timmViT.rows(viTOf(config), "visual.trunk."));
+  map: (config, json) => {
+    const tower = under("image", openClipTrunk.rows(viTOf(config)));
     const name = "OpenCLIP with a tower of timm";
-    return openClipMap(name, [...tower, ["imageProjection.*", "visual.head.proj.*"]], config);
+    return openClipMap(name, [...tower, ["imageProjection.*", "visual.head.proj.*"]], config, json);
   },
 };
 
 /** OpenCLIP's format for the image tower that a `model_cfg` asks for. */
 export function openClipFormat(json: ConfigReader): CLIPFormat {
+  if (json.has("multimodal_cfg")) {
+    throw json.wrong("multimodal_cfg", "none: CoCa, which writes captions, is another model");
+  }
   const vision = json.at("vision_cfg");
   if (vision.has("timm_model_name")) return openClipTimm;
   return Array.isArray(vision.json.layers) ? openClipRN : openClipViT;

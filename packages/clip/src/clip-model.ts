@@ -8,7 +8,7 @@
  * B images · K texts · E embedding · s = exp(logitScale) · b = logitBias
  */
 
-import { clipLoss, siglipLoss } from "@vlm/contrastive";
+import { type ClipLossOptions, clipLoss, siglipLoss } from "@vlm/contrastive";
 import { currentContext, fill, l2Normalize, type Tensor, VlmError } from "@vlm/core";
 import { Linear, Module, normal, Parameter } from "@vlm/nn";
 import { ResNet, type ResNetConfig } from "@vlm/resnet";
@@ -26,6 +26,8 @@ export type ImageEncoder = Module & {
 /** Any module that makes one vector of a text: integer ids [B T] → [B width]. */
 export type TextEncoder = Module & {
   readonly width: number;
+  /** Most tokens of a text, to which `CLIP.encodeText` pads; an encoder without one is called with ids only. */
+  readonly context?: number;
   /** [B T] → [B width]. */
   forward(ids: Tensor): Tensor;
 };
@@ -112,10 +114,15 @@ export class CLIPModel extends Module {
     return this.logitBias ? logits.sigmoid() : logits.softmax(-1);
   }
 
-  /** The loss that belongs to the model, of B pairs: SigLIP's with a bias, else CLIP's symmetric one. */
-  loss(image: Tensor, ids: Tensor): Tensor {
+  /**
+   * The loss that belongs to the model, of B pairs: SigLIP's with a bias, else CLIP's symmetric one. For large batches
+   * see `chunk`, and `gradientCache` of @vlm/contrastive.
+   */
+  loss(image: Tensor, ids: Tensor, options: Pick<ClipLossOptions, "chunk"> = {}): Tensor {
     const [i, t] = [this.imageFeatures(image), this.textFeatures(ids)];
-    return this.logitBias ? siglipLoss(i, t, this.logitScale, this.logitBias) : clipLoss(i, t, this.logitScale);
+    return this.logitBias
+      ? siglipLoss(i, t, this.logitScale, this.logitBias, options)
+      : clipLoss(i, t, this.logitScale, options);
   }
 
   /**

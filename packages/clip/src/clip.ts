@@ -136,11 +136,10 @@ export class CLIP {
    */
   async encodeText(texts: string | readonly string[], options: TextOptions & RunOptions = {}): Promise<Tensor> {
     const list = (typeof texts === "string" ? [texts] : texts).map((text) => clean(text, this.cleaning));
-    const { text } = this.model.config;
-    const context = "context" in text ? text.context : undefined;
+    const { context } = this.model.text;
     if (!this.tokenizer || context === undefined) {
       throw new VlmError("ArgumentError", "TOKENIZER_MISSING", {
-        what: this.tokenizer ? "encodeText: the text encoder is your own" : "encodeText: the model has no tokenizer",
+        what: `encodeText: the ${this.tokenizer ? "text encoder says no `context`, the most tokens of a text" : "model has no tokenizer"}`,
         hint: "tokenize yourself and call clip.model.textFeatures(ids), or load with { tokenizer }",
       });
     }

@@ -35,7 +35,10 @@ export class EmbeddingIndex<T> {
     return this.items.length;
   }
 
-  /** The nearest items of each query, nearest first: queries [Q E] or [E] → Q lists. */
+  /**
+   * The nearest items of each query, nearest first: queries [Q E] or [E] → Q lists.
+   * Throws `ArgumentError SEARCH_K`, `ShapeError SEARCH_WIDTH`, `NonFiniteError SEARCH_NON_FINITE`.
+   */
   async search(queries: Tensor, { k = 10 }: SearchOptions = {}): Promise<Hit<T>[][]> {
     if (!Number.isInteger(k) || k < 1) {
       throw new VlmError("ArgumentError", "SEARCH_K", {
@@ -44,7 +47,24 @@ export class EmbeddingIndex<T> {
       });
     }
     const rows = queries.rank === 1 ? queries.reshape([1, -1]) : queries;
+    const E = this.embeddings.shape[1]!;
+    if (rows.rank !== 2 || rows.shape[1] !== E) {
+      throw new VlmError("ShapeError", "SEARCH_WIDTH", {
+        what: `search: queries are [${queries.shape.join(" ")}], the index has embeddings of width ${E}`,
+        hint: "embed the query with the model that embedded the items",
+        details: { queries: queries.shape, width: E },
+      });
+    }
     const scores = await l2Normalize(rows).matmul(this.embeddings.transpose()).data(); // [Q N]
+    const bad = scores.findIndex((score) => !Number.isFinite(score));
+    if (bad >= 0) {
+      const [query, item] = [Math.floor(bad / this.size), bad % this.size];
+      throw new VlmError("NonFiniteError", "SEARCH_NON_FINITE", {
+        what: `search: query ${query} and item ${item} are ${scores[bad]} alike: an embedding has NaN or infinities`,
+        hint: "leave out what could not be embedded, or see why: tap(model, x)",
+        details: { query, item },
+      });
+    }
     return Array.from({ length: rows.shape[0]! }, (_, q) => {
       const row = Array.from({ length: this.size }, (_, i) => scores[q * this.size + i]!);
       return greatest(row, k).map((index) => ({ item: this.items[index]!, index, score: row[index]! }));

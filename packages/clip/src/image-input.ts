@@ -17,6 +17,9 @@ export async function readPreprocessor(
 ): Promise<Preprocessor> {
   const json = await readJsonIfThere(folder, "preprocessor_config.json", { signal });
   if (json) return preprocessorFromConfig(json, `${folder.name}/preprocessor_config.json`);
+  // transformers 5 saves a processor's parts in one file.
+  const all = await readJsonIfThere(folder, "processor_config.json", { signal });
+  if (all?.image_processor) return preprocessorFromConfig(all.image_processor, `${folder.name}/processor_config.json`);
   return openClip ? fromOpenClip(config, openClip) : defaultPreprocessor(config);
 }
 

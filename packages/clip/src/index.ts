@@ -20,6 +20,7 @@ export {
 } from "./clip-model.ts";
 export { EmbeddingIndex, type Hit, type SearchOptions } from "./embedding-index.ts";
 export { loadCLIPModel } from "./load.ts";
+export { loadTextTower } from "./load-text.ts";
 export {
   CLIP_B16,
   CLIP_B32,

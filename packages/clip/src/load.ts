@@ -68,13 +68,15 @@ export async function describe(folder: ModelSource, signal?: AbortSignal): Promi
 
 function described(format: CLIPFormat, json: ConfigReader): Description {
   const config = format.config(json);
-  return { config, map: format.map(config) };
+  return { config, map: format.map(config, json) };
 }
 
 const familyError = (type: string, where: string): VlmError =>
   new VlmError("WeightFormatError", "CONFIG_FAMILY", {
     what: `no CLIP or SigLIP: ${type === "" ? "there is no config.json that names a model" : `the model_type is "${type}"`}`,
     where,
-    hint: `known are ${Object.keys(byModelType).join(", ")}, OpenCLIP's open_clip_config.json, and ${OWN}`,
+    hint: /_(vision|text)_model$/.test(type)
+      ? "this is one tower: loadViT of @vlm/vit loads those of images, loadTextTower those of texts"
+      : `known are ${Object.keys(byModelType).join(", ")}, OpenCLIP's open_clip_config.json, and ${OWN}`,
     details: { type },
   });

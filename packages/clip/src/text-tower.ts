@@ -67,6 +67,10 @@ export class TextTower extends Module {
     return this.config.width;
   }
 
+  get context(): number {
+    return this.config.context;
+  }
+
   /** Integer ids [B T] → [B D]. */
   forward(ids: Tensor): Tensor {
     const [B, T] = ids.dims(2);

@@ -64,10 +64,17 @@ describe("the model", () => {
     ).toMatch(/^ArgumentError \[RESNET_CONFIG\].*imageSize 100/);
   });
 
-  it("mixes half-precision weights with single-precision pictures", async () => {
+  it("mixes half-precision weights with single-precision pictures, and refuses other mixtures", async () => {
     const half = createCLIP(config).convert("f16");
     const features = half.imageFeatures(fill(0.5, [1, 3, 16, 16]));
     expect(Number.isFinite(await features.sum().item())).toBe(true);
+    const bytes = zeros([1, 3, 16, 16], "u8");
+    expect(await thrown(() => model.imageFeatures(bytes))).toMatch(/^DTypeError \[IMAGE_DTYPE\] ViT: images are u8/);
+    const resnet = { kind: "resnet", imageSize: 32, width: 4, layers: [1, 1, 1, 1], heads: 4 } as const;
+    const pixels = zeros([1, 3, 32, 32], "i32");
+    expect(await thrown(() => createCLIP({ ...config, image: resnet }).imageFeatures(pixels))).toMatch(
+      /^DTypeError \[IMAGE_DTYPE\] ResNet: images are i32/,
+    );
   });
 
   it("takes encoders of one's own and cannot describe them in a file", async () => {
@@ -149,5 +156,12 @@ describe("the pipeline", () => {
     );
     const index = new EmbeddingIndex(fill(1, [2, 3]), ["one", "two"]);
     expect(await thrown(() => index.search(fill(1, [3]), { k: 0 }))).toMatch(/^ArgumentError \[SEARCH_K\]/);
+    expect(await thrown(() => index.search(fill(1, [4])))).toMatch(
+      /^ShapeError \[SEARCH_WIDTH\] search: queries are \[4\].*width 3/,
+    );
+    const nan = /^NonFiniteError \[SEARCH_NON_FINITE\] search: query 0 and item 1 are NaN/;
+    const damaged = new EmbeddingIndex(tensor([[1], [Number.NaN]]), ["one", "two"]);
+    expect(await thrown(() => damaged.search(fill(1, [1])))).toMatch(nan);
+    expect(await thrown(() => index.search(fill(Number.NaN, [3])))).toMatch(/SEARCH_NON_FINITE\] search: query 0/);
   });
 });

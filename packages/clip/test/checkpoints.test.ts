@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { parityDevices, readExpected, relativeError } from "../../../tools/testing/parity.ts";
 import { huggingFaceCLIP, huggingFaceSigLIP, openClipFormat, openClipTimm } from "../src/checkpoint.ts";
 import { CLIPModel } from "../src/clip-model.ts";
+import { loadCLIPModel, loadTextTower } from "../src/index.ts";
 import { describe as describeFolder } from "../src/load.ts";
 import * as presets from "../src/presets.ts";
 import { saveFormatOf } from "../src/save-format.ts";
@@ -21,7 +22,7 @@ describe("OpenCLIP around a tower of timm", () => {
   it("computes what OpenCLIP's SigLIP computes", async () => {
     const source = fixture("openclip-siglip");
     const expected = await readExpected(source);
-    // The tower's name says a size that timm does not have; the rest is read from the file.
+    // timm has no name for a tower as narrow as this one; the rest is read from the file.
     const narrow = (json: ConfigReader) => {
       const vision = { ...json.at("vision_cfg").json, timm_model_name: "vit_tiny_patch16_siglip_224" };
       return openClipTimm.config(reader({ ...json.json, vision_cfg: vision }));
@@ -42,7 +43,40 @@ describe("OpenCLIP around a tower of timm", () => {
   });
 });
 
+describe("a text tower of its own", () => {
+  it("is loaded without its projection, and from a whole model", async () => {
+    const alone = fixture("hf-clip-text");
+    const [tower, expected] = [await loadTextTower(alone), await readExpected(alone)];
+    expect(await relativeError(tower.tokens(expected("ids")), expected("tokens"))).toBeLessThan(1e-5);
+    expect(await relativeError(expected("ids").pipe(tower), expected("pooled"))).toBeLessThan(1e-5);
+    for (const [name, what] of [
+      ["hf-clip", "text.tokens"],
+      ["hf-siglip", "text.tokens"],
+    ] as const) {
+      const [whole, values] = [await loadTextTower(fixture(name)), await readExpected(fixture(name))];
+      expect(await relativeError(whole.tokens(values("ids")), values(what))).toBeLessThan(1e-5);
+    }
+    await expect(loadTextTower(new URL("../../vit/test/fixtures/hf-vit", import.meta.url).pathname)).rejects.toThrow(
+      /CONFIG_FAMILY.*"vit"/,
+    );
+    await expect(loadCLIPModel(alone)).rejects.toThrow(/CONFIG_FAMILY[\s\S]*loadTextTower/);
+  });
+});
+
 describe("configurations", () => {
+  it("of 2022 hold their parts under another name", () => {
+    const text_config_dict = { hidden_size: 24, num_attention_heads: 3, num_hidden_layers: 2 };
+    const read = huggingFaceCLIP.config(
+      reader({
+        text_config: { hidden_size: 512, vocab_size: 100 },
+        text_config_dict,
+        vision_config_dict: { image_size: 64 },
+      }),
+    );
+    expect(read.text).toMatchObject({ width: 24, heads: 3, depth: 2, vocabSize: 100, context: 77 });
+    expect(read.image).toMatchObject({ imageSize: 64, patchSize: 32 });
+  });
+
   it("a preset is what its checkpoint's configuration says", () => {
     const vision = { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, num_attention_heads: 16 };
     const read = huggingFaceCLIP.config(
@@ -99,6 +133,12 @@ describe("configurations", () => {
     );
     const openClip = { model_cfg: { vision_cfg: { layers: [1, 2] }, text_cfg: {} } };
     expect(await read("open_clip_config.json", openClip)).toMatch(/CONFIG_FIELD\] layers is \[1,2\]/);
+    const caption = { model_cfg: { vision_cfg: {}, text_cfg: {}, multimodal_cfg: { layers: 12 } } };
+    expect(await read("open_clip_config.json", caption)).toMatch(/CONFIG_FIELD\] multimodal_cfg is .*CoCa/);
+    const convnext = { model_cfg: { vision_cfg: { timm_model_name: "convnext_base" }, text_cfg: {} } };
+    expect(await read("open_clip_config.json", convnext)).toMatch(/CONFIG_FIELD\] timm_model_name is "convnext_base"/);
+    const siglip = { model_type: "siglip", text_config: { projection_size: 12 } };
+    expect(await read("config.json", siglip)).toMatch(/CONFIG_FIELD\] projection_size is 12, .*768/);
     const foreign = { model_cfg: { vision_cfg: {}, text_cfg: { hf_model_name: "roberta-base" } } };
     expect(await read("open_clip_config.json", foreign)).toMatch(/CONFIG_FIELD\] hf_model_name is "roberta-base"/);
   });

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fill, random, tensor } from "@vlm/core";
+import { fill, random, type Tensor, tensor } from "@vlm/core";
+import { Embedding, Module } from "@vlm/nn";
 import { readTensors } from "@vlm/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parityDevices } from "../../../tools/testing/parity.ts";
@@ -10,6 +11,17 @@ import { cat, fixture, picture, temporary, tinyCLIP } from "./support/folders.ts
 const red = picture(200, 20, 30);
 const blue = picture(20, 30, 200);
 let clip: CLIP;
+
+/** A picture that, when it is read, ends the work. */
+function stopping(controller: AbortController, image: typeof red): typeof red {
+  return {
+    ...image,
+    get data() {
+      controller.abort(new Error("at the second"));
+      return image.data;
+    },
+  };
+}
 
 beforeAll(async () => {
   clip = await CLIP.load(tinyCLIP(), { device: parityDevices[0]! });
@@ -106,6 +118,50 @@ describe("CLIP", () => {
     controller.abort(new Error("enough"));
     await expect(clip.encodeImage([red, blue], { signal: controller.signal })).rejects.toThrow("enough");
     await expect(CLIP.load(fixture("hf-clip"), { signal: controller.signal })).rejects.toThrow("enough");
+    const later = new AbortController();
+    const images = [red, blue, cat].map((image, i) => (i === 1 ? stopping(later, image) : image));
+    await expect(clip.encodeImage(images, { batch: 1, signal: later.signal })).rejects.toThrow("at the second");
+  });
+
+  it("tells how far loading is", async () => {
+    const seen: [loaded: number, total: number | undefined][] = [];
+    await CLIP.load(tinyCLIP(), { onProgress: ({ loaded, total }) => seen.push([loaded, total]) });
+    const [loaded, total] = seen.at(-1)!;
+    expect(loaded).toBe(total);
+    expect(loaded).toBeGreaterThan(100_000);
+  });
+
+  it("works with encoders of one's own", async () => {
+    class Colours extends Module {
+      readonly width = 3;
+      forward(image: Tensor): Tensor {
+        return image.mean([2, 3]);
+      }
+    }
+    class Words extends Module {
+      readonly width = 8;
+      readonly context = 11;
+      readonly table = new Embedding(50, 8);
+      forward(ids: Tensor): Tensor {
+        expect(ids.shape).toEqual([2, this.context]);
+        return ids.pipe(this.table).mean(1);
+      }
+    }
+    const model = createCLIP({ image: new Colours(), text: new Words(), embed: 4 });
+    const own = new CLIP({ model, preprocessor: clip.preprocessor, tokenizer: clip.tokenizer });
+    expect((await own.similarity([red, blue, cat], ["a red car", "a cat"])).shape).toEqual([3, 2]);
+    const ranking = await own.classify(red, ["a red car", "a cat"]);
+    expect(ranking.map(({ label }) => label).sort()).toEqual(["a cat", "a red car"]);
+    expect([...model.namedParameters().keys()]).toContain("text.table.weight");
+  });
+
+  it("reads the one file in which transformers 5 saves tokenizer and preprocessing", async () => {
+    const folder = tinyCLIP();
+    const image_processor = JSON.parse(readFileSync(path.join(folder, "preprocessor_config.json"), "utf8"));
+    const text = JSON.stringify({ processor_class: "CLIPProcessor", image_processor });
+    writeFileSync(path.join(folder, "processor_config.json"), text);
+    rmSync(path.join(folder, "preprocessor_config.json"));
+    expect((await CLIP.load(folder)).preprocessor).toEqual(clip.preprocessor);
   });
 
   it("loads in half precision", async () => {
