@@ -1,21 +1,30 @@
 import { l2Normalize, stack, type Tensor, VlmError } from "@vlm/core";
 import { checkClasses } from "./checks.ts";
 
-/** A sentence around a class name. */
-export type Template = (name: string) => string;
+/** A sentence around a class name: a text with `{}` in the name's place, or a function. */
+export type Template = string | ((name: string) => string);
+
+const filled = (template: Template, name: string): string => {
+  if (typeof template !== "string") return template(name);
+  if (template.includes("{}")) return template.replaceAll("{}", () => name);
+  throw new VlmError("ArgumentError", "EVAL_TEMPLATE", {
+    what: `zeroShotWeights: the template ${JSON.stringify(template)} has no {} for the name`,
+    hint: 'write it like "a photo of a {}."',
+  });
+};
 
 /** Radford et al. 2021, section 3.1.4: the sentence that they begin with. */
-export const photoTemplate: Template = (name) => `a photo of a ${name}.`;
+export const photoTemplate = "a photo of a {}.";
 
 /** The seven sentences that Radford et al. 2021 chose from their eighty for ImageNet (their Prompt_Engineering notebook). */
-export const sevenTemplates: readonly Template[] = [
-  (name) => `itap of a ${name}.`,
-  (name) => `a bad photo of the ${name}.`,
-  (name) => `a origami ${name}.`,
-  (name) => `a photo of the large ${name}.`,
-  (name) => `a ${name} in a video game.`,
-  (name) => `art of the ${name}.`,
-  (name) => `a photo of the small ${name}.`,
+export const sevenTemplates: readonly string[] = [
+  "itap of a {}.",
+  "a bad photo of the {}.",
+  "a origami {}.",
+  "a photo of the large {}.",
+  "a {} in a video game.",
+  "art of the {}.",
+  "a photo of the small {}.",
 ];
 
 /**
@@ -35,7 +44,7 @@ export async function zeroShotWeights(
   const names = named ? [...classes.keys()] : [...(classes as readonly string[])];
   checkClasses("zeroShotWeights", names);
   const sentences = names.map((name) => {
-    const own = named ? [...classes.get(name)!] : templates.map((template) => template(name));
+    const own = named ? [...classes.get(name)!] : templates.map((template) => filled(template, name));
     if (own.length > 0) return own;
     throw new VlmError("ArgumentError", "EVAL_TEMPLATES", {
       what: `zeroShotWeights: there is no sentence for the class ${JSON.stringify(name)}`,

@@ -71,7 +71,10 @@ function confusionHtml(classes: readonly string[], counts: readonly (readonly nu
       hint: "give as many rows and columns as classes",
     });
   }
-  const head = classes.map((name) => `<th scope="col"><span>${escapeHtml(name)}</span></th>`).join("");
+  // Long names are cut; the title has all of them.
+  const named = (name: string, scope: string): string =>
+    `<th scope="${scope}" title="${escapeHtml(name)}"><span>${escapeHtml(name)}</span></th>`;
+  const head = classes.map((name) => named(name, "col")).join("");
   const body = counts.map((row, right) => {
     const total = row.reduce((sum, n) => sum + n, 0);
     const cells = row.map((n, answer) => {
@@ -80,7 +83,7 @@ function confusionHtml(classes: readonly string[], counts: readonly (readonly nu
       const shade = `background: color-mix(in srgb, ${color} ${Math.round(share * 75)}%, var(--card))`;
       return `<td style="${shade}">${n === 0 ? "" : n}</td>`;
     });
-    return `<tr><th scope="row">${escapeHtml(classes[right]!)}</th>${cells.join("")}</tr>`;
+    return `<tr>${named(classes[right]!, "row")}${cells.join("")}</tr>`;
   });
   return `<div class="scroll"><table class="confusion"><thead><tr><th></th>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }

@@ -11,14 +11,19 @@ h1 { margin: 0; font-size: 1.9rem; line-height: 1.2 } h2 { margin: 2.5rem 0 .5re
 p { margin: .4rem 0 } .note, .subtitle, .legend { color: var(--soft) } .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } th, td { padding: .35rem .7rem;
   border-bottom: 1px solid var(--line); text-align: right } th:first-child, td:first-child { text-align: left }
-th { color: var(--soft); font-weight: 600 } small { color: var(--soft) }
+th { color: var(--soft); font-weight: 600 } small { color: var(--soft); white-space: nowrap }
 svg { width: 100%; height: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
 .grid { stroke: var(--line) } .tick { fill: var(--soft); font: 11px system-ui, sans-serif }
 .line { fill: none; stroke-width: 1.6; stroke: currentColor } .line0 { color: var(--a) } .line1 { color: var(--b) }
 .line2 { color: var(--c) } .line3 { color: var(--d) } .key::before { content: "● " }
+/* A chart shrinks with the page; its words and lines should not. */
+@media (max-width: 36rem) { .tick { font-size: 15px } .line { stroke-width: 3 } }
 .confusion td { min-width: 2.6rem; text-align: center; border: 1px solid var(--page) }
-.confusion th { white-space: nowrap; border: 0 } .confusion thead th { height: 8rem; vertical-align: bottom;
-  padding: .3rem 0 } .confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg) }
+.confusion th { border: 0 } .confusion thead th { vertical-align: bottom; padding: .3rem 0 }
+.confusion th span { display: inline-block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
+.confusion thead span { max-height: 9rem; writing-mode: vertical-rl; transform: rotate(180deg) }
+.confusion tbody span { max-width: min(16rem, 30vw); vertical-align: bottom }
+.confusion th:first-child { position: sticky; left: 0; background: var(--page) }
 .row { margin: 1rem 0 } .row h3 { margin: 0 0 .4rem; font-size: 1rem } .strip { display: flex; flex-wrap: wrap; gap: .6rem }
 figure { margin: 0; width: var(--size) } figure img { display: block; width: 100%; border: 2px solid var(--line);
   border-radius: 8px; background: #fff } .good img { border-color: var(--good) } .bad img { border-color: var(--bad) }
