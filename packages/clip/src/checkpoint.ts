@@ -1,13 +1,16 @@
 /** The names of checkpoint families for our parameters, and their configurations for ours. Left: ours. Right: theirs. */
 import { openClipResNet, openClipResNetIgnore, resNetConfigFromOpenClip } from "@vlm/resnet";
 import {
+  activationNames,
   activations,
+  checkFields,
   clipVision,
   huggingFaceBlocks,
   openClipBlocks,
   openClipGelu,
   openClipTrunk,
   openClipVision,
+  ownViT,
   siglipVision,
   type ViTConfig,
 } from "@vlm/vit";
@@ -274,6 +277,26 @@ export const openClipTimm: CLIPFormat = {
     return openClipMap(name, [...tower, ["imageProjection.*", "visual.head.proj.*"]], config, json);
   },
 };
+
+/** Our own configuration, as `saveCLIPModel` writes it. Throws `ArgumentError CONFIG_FIELD`. */
+export function ownConfig(json: ConfigReader): PlainConfig {
+  const image = json.at("image");
+  if (image.choice("kind", { vit: true, resnet: false })) ownViT(image);
+  else {
+    for (const name of ["imageSize", "width"]) image.size(name);
+    if (image.numbers("layers").length !== 4) throw image.wrong("layers", "the blocks of four stages");
+  }
+  const text = json.at("text");
+  for (const name of ["vocabSize", "context", "width", "depth", "heads"])
+    text.size(name, undefined, { max: 10_000_000 });
+  checkFields(text, { mlpWidth: "size", endId: "size", eps: "number", causal: "flag", activation: activationNames });
+  checkFields(text, { pool: ["end", "last"] });
+  json.size("embed");
+  const projections = ["linear", "biased", "none"];
+  checkFields(json, { imageProjection: projections, textProjection: projections });
+  checkFields(json, { logitScale: "number", logitBias: "number" });
+  return json.json as unknown as PlainConfig;
+}
 
 /** OpenCLIP's format for the image tower that a `model_cfg` asks for. */
 export function openClipFormat(json: ConfigReader): CLIPFormat {

@@ -11,7 +11,14 @@ import {
   readJsonIfThere,
   type SourceLike,
 } from "@vlm/weights";
-import { type CLIPFormat, huggingFaceCLIP, huggingFaceSigLIP, openClipFormat, type PlainConfig } from "./checkpoint.ts";
+import {
+  type CLIPFormat,
+  huggingFaceCLIP,
+  huggingFaceSigLIP,
+  openClipFormat,
+  ownConfig,
+  type PlainConfig,
+} from "./checkpoint.ts";
 import { CLIPModel } from "./clip-model.ts";
 import { OWN } from "./save-format.ts";
 
@@ -51,7 +58,7 @@ export async function describe(folder: ModelSource, signal?: AbortSignal): Promi
   const json = await readJsonIfThere(folder, "config.json", { signal });
   const reader = json && new ConfigReader(json, `${folder.name}/config.json`);
   const type = reader?.text("model_type", "") ?? "";
-  if (type === OWN) return { config: reader!.at("config").json as unknown as PlainConfig, map: identityMap };
+  if (type === OWN) return { config: ownConfig(reader!.at("config")), map: identityMap };
   if (Object.hasOwn(byModelType, type)) return described(byModelType[type]!, reader!);
   const other = await readJsonIfThere(folder, "open_clip_config.json", { signal });
   if (!other) throw familyError(type, folder.name);

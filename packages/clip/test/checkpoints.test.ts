@@ -139,6 +139,19 @@ describe("configurations", () => {
     expect(await read("open_clip_config.json", convnext)).toMatch(/CONFIG_FIELD\] timm_model_name is "convnext_base"/);
     const siglip = { model_type: "siglip", text_config: { projection_size: 12 } };
     expect(await read("config.json", siglip)).toMatch(/CONFIG_FIELD\] projection_size is 12, .*768/);
+    const own = { image: { kind: "vit", imageSize: 16, patchSize: 8, width: 16, depth: 1, heads: 2 }, embed: 8 };
+    const ofText = { vocabSize: 20, context: 6, width: 16, depth: 1, heads: 2 };
+    for (const [config, message] of [
+      [{}, /CONFIG_FIELD\] image is missing/],
+      [{ ...own, image: { ...own.image, kind: "vti" } }, /CONFIG_FIELD\] kind is "vti"[\s\S]*"vit"/],
+      [{ ...own, image: { ...own.image, pool: "max" } }, /CONFIG_FIELD\] pool is "max"/],
+      [{ ...own, image: { ...own.image, imageSize: [16, 16, 3] } }, /CONFIG_FIELD\] imageSize is \[16,16,3\]/],
+      [{ ...own, text: { ...ofText, heads: "2" } }, /CONFIG_FIELD\] heads is "2"/],
+      [{ ...own, text: { ...ofText, activation: "tanh" } }, /CONFIG_FIELD\] activation is "tanh"/],
+      [{ ...own, text: ofText, embed: 0 }, /CONFIG_FIELD\] embed is 0/],
+    ] as const) {
+      expect(await read("config.json", { model_type: "vlm-clip", config })).toMatch(message);
+    }
     const foreign = { model_cfg: { vision_cfg: {}, text_cfg: { hf_model_name: "roberta-base" } } };
     expect(await read("open_clip_config.json", foreign)).toMatch(/CONFIG_FIELD\] hf_model_name is "roberta-base"/);
   });

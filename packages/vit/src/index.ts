@@ -6,12 +6,12 @@ export {
   huggingFaceViT,
   openClipBlocks,
   openClipGelu,
-  openClipTrunk,
   openClipVision,
   siglipVision,
-  timmViT,
   type ViTFormat,
 } from "./checkpoint.ts";
+export { activationNames, checkFields, ownViT } from "./checkpoint-own.ts";
+export { openClipTrunk, timmViT } from "./checkpoint-timm.ts";
 export { createViT, loadViT, saveViT } from "./load.ts";
 export { type Interpolation, resizePositions, sinCosPositions } from "./positions.ts";
 export {

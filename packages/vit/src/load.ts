@@ -15,15 +15,9 @@ import {
   type SourceLike,
   save,
 } from "@vlm/weights";
-import {
-  clipVision,
-  huggingFaceViT,
-  openClipTrunk,
-  openClipVision,
-  siglipVision,
-  timmViT,
-  type ViTFormat,
-} from "./checkpoint.ts";
+import { clipVision, huggingFaceViT, openClipVision, siglipVision, type ViTFormat } from "./checkpoint.ts";
+import { ownViT } from "./checkpoint-own.ts";
+import { openClipTrunk, timmViT } from "./checkpoint-timm.ts";
 import { ViT, type ViTConfig } from "./vit.ts";
 
 /** A Vision Transformer with fresh weights. */
@@ -81,7 +75,7 @@ async function describe(
   if (json) {
     const reader = new ConfigReader(json, `${folder.name}/config.json`);
     const type = reader.text("model_type", "");
-    if (type === OWN) return { config: reader.at("config").json as unknown as ViTConfig, map: identityMap };
+    if (type === OWN) return { config: ownViT(reader.at("config")), map: identityMap };
     if (Object.hasOwn(byModelType, type)) {
       const [format, inside] = byModelType[type]!;
       // A tower of its own may carry the whole model's configuration or just its own.
