@@ -1,9 +1,7 @@
 /** How much memory losses of large batches are planned with; nothing of this size is computed. */
-import { Cell, grad, onDebug, random, realize, type Tensor, tensor, useDevice } from "@vlm/core";
+import { Cell, grad, random, realize, type Tensor, tensor, useDevice } from "@vlm/core";
 import { describe, expect, it } from "vitest";
-import { buildProgram } from "../../core/src/graph/program.ts";
-import { scheduleProgram } from "../../core/src/schedule/lower.ts";
-import { planMemory } from "../../core/src/schedule/memory.ts";
+import { mostPlannedBytes, plannedBytes } from "../../../tools/testing/planned.ts";
 import { clipLoss, gradientCache, siglipLoss } from "../src/index.ts";
 
 const WIDTH = 512;
@@ -14,12 +12,7 @@ function planned(B: number, loss: (image: Tensor, text: Tensor, t: Tensor, b: Te
   const side = (): Tensor => tensor(new Float32Array(B * WIDTH), { shape: [B, WIDTH] });
   const inputs = [side(), side(), tensor(2), tensor(-5)] as const;
   const value = loss(...inputs);
-  const outputs = [value, ...grad(value, [...inputs])];
-  const { program } = buildProgram(
-    outputs.map(({ node }) => node),
-    () => false,
-  );
-  return planMemory(scheduleProgram(program, { maxKernelBuffers: buffers }), 256).bytes;
+  return plannedBytes([value, ...grad(value, [...inputs])], buffers);
 }
 
 describe.each([
@@ -50,16 +43,6 @@ describe.each([
 });
 
 describe("gradientCache", () => {
-  /** Most bytes of temporaries of any plan made while `run` runs. */
-  async function most(run: () => Promise<unknown>): Promise<number> {
-    let bytes = 0;
-    const stop = onDebug((event) => {
-      if (event.kind === "plan") bytes = Math.max(bytes, planMemory(event.schedule, 256).bytes);
-    }, 3);
-    await run().finally(stop);
-    return bytes;
-  }
-
   it("holds one piece's activations, however large the batch", async () => {
     await useDevice("wasm");
     const [width, hidden, embed, piece] = [8, 2048, 4, 4];
@@ -72,7 +55,7 @@ describe("gradientCache", () => {
     const loss = (x: Tensor, y: Tensor): Tensor => clipLoss(x, y, weights[2].value, { chunk: piece });
     const side = (seed: number, B: number): Tensor => random.normal(random.key(seed), [B, width]);
     const cached = (B: number): Promise<number> =>
-      most(async () => {
+      mostPlannedBytes(async () => {
         const [x, y] = [side(2, B), side(3, B)];
         await realize(x, y);
         await gradientCache({
@@ -83,7 +66,7 @@ describe("gradientCache", () => {
         });
       });
     const whole = (B: number): Promise<number> =>
-      most(async () => {
+      mostPlannedBytes(async () => {
         const value = loss(encode(side(2, B)), encode(side(3, B)));
         await realize(value, ...grad(value, [...weights]));
       });
