@@ -93,6 +93,7 @@ const timmSizes: Readonly<Record<string, Size>> = {
   large: viTSizes.L,
   huge: viTSizes.H,
   giant: viTSizes.g,
+  giantopt: { width: 1536, depth: 40, heads: 16 }, // SigLIP 2
   gigantic: viTSizes.bigG,
   so400m: viTSizes.so400m,
 };
@@ -114,7 +115,7 @@ function fromArchitecture(json: ConfigReader) {
   }
   const has = (word: string): boolean => name.split("_").includes(word);
   // Which of timm's SigLIPs were given the tanh form of GELU (timm/models/vision_transformer.py, 1.0).
-  const tanh = has("siglip") && /patch32|so400m_patch16|large_.*_512$/.test(name);
+  const tanh = has("siglip") && /patch32|so400m_patch16|giantopt|large_.*_512$/.test(name);
   return {
     ...(size ?? viTSizes.B),
     mlpWidth: size?.mlpWidth,

@@ -66,6 +66,7 @@ describe("timm", () => {
   it.each([
     ["deit_small_patch16_224", { width: 384, heads: 6, pool: "class" }],
     ["vit_medium_patch32_clip_224", { width: 512, heads: 8, patchSize: 32, preNorm: true }],
+    ["vit_giantopt_patch16_siglip_256", { width: 1536, depth: 40, pool: "map", activation: "gelu-tanh" }],
     ["vit_huge_patch14_224", { width: 1280, depth: 32, mlpWidth: 5120 }],
   ])("says %s by name alone", (architecture, expected) => {
     expect(config(timmViT, { architecture })).toMatchObject(expected);
