@@ -15,7 +15,8 @@ const ALIGNMENT = 256;
 export function plannedBytes(tensors: readonly Tensor[], maxKernelBuffers = Number.POSITIVE_INFINITY): number {
   const nodes = tensors.map(({ node }) => node);
   const { program } = buildProgram(nodes, () => false);
-  return planMemory(scheduleProgram(program, { maxKernelBuffers }), ALIGNMENT).bytes;
+  const limits = { name: "no device", maxKernelBuffers };
+  return planMemory(scheduleProgram(program, limits), ALIGNMENT).bytes;
 }
 
 /** Most bytes of temporaries of any plan that is made while `run` runs. */
