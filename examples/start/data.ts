@@ -2,7 +2,6 @@
 import { fromHost, type Tensor } from "@vlm/core";
 import {
   type Augment,
-  colorJitter,
   DataSet,
   type OpenMoji,
   type PixelArray,
@@ -13,17 +12,17 @@ import {
   stackPixels,
 } from "@vlm/image";
 import type { Tokenizer } from "@vlm/tokenizers";
-import { IMAGE_SIZE, newTags } from "./emoji.ts";
+import { IMAGE_SIZE, newTags, wordsOf } from "./emoji.ts";
 import { CONTEXT, PREPROCESSOR } from "./recipe.ts";
 
-export type Batch = { image: Tensor; tokens: Tensor }; // f32 [B 3 64 64], i32 [B T]
+/** Pictures, captions, and how much the words of one emoji are those of another. */
+export type Batch = { image: Tensor; tokens: Tensor; alike: Tensor }; // f32 [B 3 S S], i32 [B T], f32 [B B]
 
-type Sample = { pixels: PixelArray; caption: string };
+type Sample = { pixels: PixelArray; caption: string; words: ReadonlySet<string> };
 
 const augment: Augment = sequence(
-  randomResizedCrop({ size: IMAGE_SIZE, scale: [0.5, 1], filter: "bilinear" }),
+  randomResizedCrop({ size: IMAGE_SIZE, scale: [0.6, 1], filter: "bilinear" }),
   randomFlip(),
-  colorJitter({ brightness: 0.4, contrast: 0.4, saturation: 0.4 }),
 );
 
 /** Endless batches in an order, and with changes, that depend on the seed alone. */
@@ -38,7 +37,8 @@ export function trainingData(
       name: ({ annotation }) => annotation,
       load: (one, { key }) => ({
         pixels: preprocessPixels(augment(one.pixels, key), PREPROCESSOR),
-        caption: someWords(one, words(key)),
+        caption: someWords(one, draws(key)),
+        words: wordsOf(one),
       }),
       collate: (samples) => ({
         image: stackPixels(samples.map(({ pixels }) => pixels)),
@@ -46,6 +46,7 @@ export function trainingData(
           tokenizer,
           samples.map(({ caption }) => caption),
         ),
+        alike: likeness(samples.map(({ words }) => words)),
       }),
     },
     { batch, shuffle: seed, dropLast: true, prefetch: 1 },
@@ -56,6 +57,24 @@ export function trainingData(
 export function tokenIds(tokenizer: Tokenizer, captions: readonly string[]): Tensor {
   const { ids, shape } = tokenizer.encodeBatch(captions, { length: CONTEXT });
   return fromHost(ids, shape, "i32");
+}
+
+/**
+ * How right it is, [B B], to take caption j for picture i: 1 for its own, otherwise the share of words that the two
+ * have in common, of the shorter list. To plain CLIP two faces are as wrong for each other as a face and a boat.
+ */
+export function likeness(words: readonly ReadonlySet<string>[]): Tensor {
+  const size = words.length;
+  const alike = new Float32Array(size * size).fill(1);
+  for (const [i, a] of words.entries()) {
+    for (const [j, b] of words.entries()) {
+      if (i === j) continue;
+      let common = 0;
+      for (const word of a) if (b.has(word)) common++;
+      alike[i * size + j] = common / Math.min(a.size, b.size);
+    }
+  }
+  return fromHost(alike, [size, size], "f32");
 }
 
 /** Name and some of the tags in any order; now and then without the name. */
@@ -76,7 +95,7 @@ function shuffled<T>(list: readonly T[], draw: () => number): T[] {
 }
 
 /** Uniform numbers from a sample's key: the finaliser of MurmurHash3 over a counter. */
-function words(key: unknown): () => number {
+function draws(key: unknown): () => number {
   const [k0, k1] = key as readonly [number, number];
   let counter = k0 ^ Math.imul(k1, 0x9e3779b9);
   return () => {

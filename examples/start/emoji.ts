@@ -3,7 +3,7 @@ import { type OpenMoji, openmoji } from "@vlm/image";
 
 export type Split = { train: OpenMoji[]; heldOut: OpenMoji[] };
 
-export const IMAGE_SIZE = 64;
+export const IMAGE_SIZE = 32;
 
 /** Seed of the split, fixed: every run, whatever its own seed, is tested on the same emoji. */
 const SPLIT_SEED = 7;
@@ -58,6 +58,10 @@ function hash(text: string): number {
 
 /** Tags that say more than the name: `red heart` needs no tag `heart`. */
 export const newTags = ({ annotation, tags }: OpenMoji): string[] => tags.filter((tag) => !annotation.includes(tag));
+
+/** The single words of its name, and its tags. */
+export const wordsOf = (emoji: OpenMoji): ReadonlySet<string> =>
+  new Set([...emoji.annotation.split(" "), ...newTags(emoji)]);
 
 /** The words that an emoji is found by: its name, then its tags. */
 export const captionOf = (emoji: OpenMoji): string => [emoji.annotation, ...newTags(emoji)].join(", ");

@@ -1,13 +1,15 @@
 /** The model and how it is trained. `docs/start.md` says what each choice brought. */
 import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
-import { context, random } from "@vlm/core";
+import { multiPositiveLoss, siglipLoss } from "@vlm/contrastive";
+import { context, random, type Tensor } from "@vlm/core";
 import { clipNormalization, type Preprocessor } from "@vlm/image";
 import { AdamW, cosine } from "@vlm/nn";
 import type { Tokenizer } from "@vlm/tokenizers";
+import type { Batch } from "./data.ts";
 import { IMAGE_SIZE } from "./emoji.ts";
 
-/** Tokens of a caption, start and end among them. */
-export const CONTEXT = 32;
+/** Tokens of a caption, start and end among them; longer ones are cut. */
+export const CONTEXT = 24;
 /** Words that occur often are one token, others are made of pieces. */
 export const VOCABULARY = 2048;
 
@@ -21,12 +23,12 @@ export const PREPROCESSOR: Preprocessor = {
 
 export function modelConfig(tokenizer: Tokenizer, loss: "clip" | "siglip"): CLIPConfig {
   return {
-    image: { kind: "vit", imageSize: IMAGE_SIZE, patchSize: 16, width: 128, depth: 4, heads: 4 },
+    image: { kind: "vit", imageSize: IMAGE_SIZE, patchSize: 4, width: 128, depth: 2, heads: 4 },
     text: {
       vocabSize: tokenizer.vocabSize,
       context: CONTEXT,
       width: 128,
-      depth: 2,
+      depth: 1,
       heads: 4,
       endId: tokenizer.tokenToId("<|endoftext|>")!,
     },
@@ -40,9 +42,16 @@ export function freshModel(tokenizer: Tokenizer, { loss, seed }: { loss: "clip" 
   return context({ key: random.key(seed) }, () => createCLIP(modelConfig(tokenizer, loss)));
 }
 
+/** CLIP's loss with several right answers, by degrees (`likeness`); SigLIP's asks of each pair by itself. */
+export function lossOf(model: CLIPModel, { image, tokens, alike }: Batch): Tensor {
+  const [i, t] = [model.imageFeatures(image), model.textFeatures(tokens)]; // [B E]
+  if (model.logitBias) return siglipLoss(i, t, model.logitScale, model.logitBias);
+  return multiPositiveLoss(i, t, alike, model.logitScale);
+}
+
 export const optimizerFor = (model: CLIPModel, steps: number): AdamW =>
   new AdamW(model, {
-    lr: cosine(1e-3, { warmup: Math.min(50, Math.ceil(steps / 10)), steps: steps + 1 }),
+    lr: cosine(2e-3, { warmup: Math.min(50, Math.ceil(steps / 10)), steps: steps + 1 }),
     betas: [0.9, 0.98],
     weightDecay: 0.1,
     clip: 1,

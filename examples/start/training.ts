@@ -10,7 +10,7 @@ import { trainingData } from "./data.ts";
 import { preview, score } from "./evaluate.ts";
 import type { StartOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { optimizerFor } from "./recipe.ts";
+import { lossOf, optimizerFor } from "./recipe.ts";
 
 /** Losses of all steps, those before an interruption included. */
 export type Trained = { losses: Losses; resumedFrom: number | null };
@@ -44,7 +44,7 @@ export async function trainModel(
       model,
       optimizer: optimizerFor(model, steps),
       data: trainingData(parts.seen, parts.tokenizer, { batch, seed }),
-      loss: ({ image, tokens }) => model.loss(image, tokens),
+      loss: (batch) => lossOf(model, batch),
       steps,
       checkpoint: { store: checkpoints(folder, { keep: 1 }), minutes: 1 },
       signal: stop.signal,

@@ -1,7 +1,7 @@
 """The same training as `npm start` in PyTorch: same first weights, pictures, captions, order and recipe.
 
     npm start -- --export-initial --seed 1 --out runs/initial-1
-    python tools/reference/start_pytorch.py runs/initial-1 --seed 1 --steps 700
+    python tools/reference/start_pytorch.py runs/initial-1 --seed 1 --steps 500
 
 The model is transformers' CLIPModel, which opens what `CLIP.save` writes. Random numbers are Threefry 2x32 and a hash,
 as in @vlm/image and examples/start/data.ts, so that every batch is the same to the last bit. Prints one JSON object:
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageEnhance
+from PIL import Image
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 from transformers import CLIPModel
@@ -26,7 +26,7 @@ MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
-SIZE, CONTEXT = 64, 32
+CONTEXT = 24
 
 
 def threefry(key, c0, c1):
@@ -63,29 +63,25 @@ def between(low, high, u):
     return low + (high - low) * u
 
 
-def crop_box(key, scale=(0.5, 1), ratio=(3 / 4, 4 / 3)):
+def crop_box(key, size, scale=(0.6, 1), ratio=(3 / 4, 4 / 3)):
     for attempt in range(10):
-        area = SIZE * SIZE * between(*scale, uniform(key, attempt * 4))
+        area = size * size * between(*scale, uniform(key, attempt * 4))
         aspect = math.exp(between(math.log(ratio[0]), math.log(ratio[1]), uniform(key, attempt * 4 + 1)))
         w, h = math.floor(math.sqrt(area * aspect) + 0.5), math.floor(math.sqrt(area / aspect) + 0.5)
-        if 1 <= w <= SIZE and 1 <= h <= SIZE:
-            left = int(uniform(key, attempt * 4 + 2) * (SIZE - w + 1))
-            top = int(uniform(key, attempt * 4 + 3) * (SIZE - h + 1))
+        if 1 <= w <= size and 1 <= h <= size:
+            left = int(uniform(key, attempt * 4 + 2) * (size - w + 1))
+            top = int(uniform(key, attempt * 4 + 3) * (size - h + 1))
             return left, top, left + w, top + h
-    return 0, 0, SIZE, SIZE
+    return 0, 0, size, size
 
 
 def augment(picture, key):
-    picture = picture.crop(crop_box(fold(key, 0)))
-    if picture.size != (SIZE, SIZE):
-        picture = picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    size = picture.width
+    picture = picture.crop(crop_box(fold(key, 0), size))
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     if uniform(fold(key, 1)) < 0.5:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    jitter = fold(key, 2)
-    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-    for step in permutation(fold(jitter, 0), 4):
-        if step < 3:
-            picture = kinds[step](picture).enhance(between(0.6, 1.4, uniform(jitter, step + 1)))
     return picture
 
 
@@ -111,6 +107,13 @@ def some_words(words, draw):
     some = tags[: int(next(draw) * (len(tags) + 1))]
     with_name = next(draw) >= 0.3 or not some
     return ", ".join(shuffled([words["annotation"], *some] if with_name else some, draw))
+
+
+def likeness(some):
+    """As in examples/start/data.ts: 1 for its own caption, else the share of common words, of the shorter list."""
+    sets = [set(w["annotation"].split(" ")) | set(w["tags"]) for w in some]
+    alike = torch.tensor([[len(a & b) / min(len(a), len(b)) for b in sets] for a in sets])
+    return alike.fill_diagonal_(1)
 
 
 def normalized(pictures):
@@ -143,7 +146,7 @@ class Run:
                 keys = [fold(key, i) for i in some]
                 images = [augment(self.pictures["train"][i], k) for i, k in zip(some, keys)]
                 captions = [some_words(self.words["train"][i], draws(k)) for i, k in zip(some, keys)]
-                yield normalized(images), self.ids(captions)
+                yield normalized(images), self.ids(captions), likeness([self.words["train"][i] for i in some])
             epoch += 1
 
     def image(self, x):
@@ -153,10 +156,11 @@ class Run:
     def text(self, ids):
         return F.normalize(self.model.text_projection(self.model.text_model(input_ids=ids).pooler_output), dim=-1)
 
-    def loss(self, x, ids):
-        logits = self.model.logit_scale.clamp(max=math.log(100)).exp() * self.image(x) @ self.text(ids).T
-        target = torch.arange(len(x))
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    def loss(self, x, ids, alike):
+        """Equations 2 and 3 of Yang et al. 2022 (UniCL), with shares instead of yes and no."""
+        logits = self.model.logit_scale.exp() * self.image(x) @ self.text(ids).T
+        towards = lambda axis: -(logits.log_softmax(axis) * alike / alike.sum(axis, keepdim=True)).sum(axis).mean()
+        return (towards(1) + towards(0)) / 2
 
     @torch.no_grad()
     def scores(self, part):
@@ -178,7 +182,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--stop", type=int, help="end after this many steps of the schedule")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--compare", type=Path)
@@ -192,15 +196,15 @@ def main():
         {"params": [p for n, p in named if decays(n, p)], "weight_decay": 0.1},
         {"params": [p for n, p in named if not decays(n, p)], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.98), eps=1e-8)
+    optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
     warmup, total = min(50, math.ceil(args.steps / 10)), args.steps + 1
     losses, started = [], time.time()
-    for step, (x, ids) in zip(range(args.stop or args.steps), run.batches(args.batch)):
+    for step, (x, ids, alike) in zip(range(args.stop or args.steps), run.batches(args.batch)):
         since = max(0, step - warmup) / (total - warmup)
-        rate = 1e-3 * ((step + 1) / warmup if step < warmup else 0.5 + 0.5 * math.cos(math.pi * since))
+        rate = 2e-3 * ((step + 1) / warmup if step < warmup else 0.5 + 0.5 * math.cos(math.pi * since))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = run.loss(x, ids)
+        loss = run.loss(x, ids, alike)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
