@@ -1,7 +1,7 @@
 /** `npm start`: trains a CLIP on real drawings, says what it is worth, and uses it. */
 import path from "node:path";
 import { CLIP, type CLIPModel } from "@vlm/clip";
-import { useDevice } from "@vlm/core";
+import { enableRelaxedSimd, useDevice } from "@vlm/core";
 import type { OpenMoji } from "@vlm/image";
 import { trainBpe } from "@vlm/tokenizers";
 import { program } from "../lib/program.ts";
@@ -20,8 +20,9 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options === null) return console.log(HELP);
   const started = performance.now();
-  const device = options.device === null ? null : (await useDevice(options.device)).name;
-  console.log(`\nA small CLIP from scratch${device === null ? "" : `, on ${device}`}\n`);
+  await enableRelaxedSimd(); // the switch is the whole process's, so a library leaves it to the program
+  const device = await useDevice(options.device ?? undefined);
+  console.log(`\nA small CLIP from scratch, on ${device.name}\n`);
 
   const emoji = await loadEmoji("color", countLine("drawing OpenMoji's emoji, once"));
   const { train: seen, heldOut } = splitByBase(emoji);

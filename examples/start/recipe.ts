@@ -1,4 +1,4 @@
-/** The model and how it is trained. `docs/start.md` says what each choice brought. */
+/** The model and how it is trained. `docs/guides/first-clip.md` says what each choice brought. */
 import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
 import { multiPositiveLoss, siglipLoss } from "@vlm/contrastive";
 import { context, random, type Tensor } from "@vlm/core";

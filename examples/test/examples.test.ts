@@ -60,10 +60,10 @@ describe("npm start", () => {
   });
 
   it("stops at Ctrl-C, says how to go on, and goes on with the same losses", async () => {
-    const whole = await runExample("start/main.ts", ["--steps", "6", "--batch", "4", "--out", at("whole")]);
+    const whole = await runExample("start/main.ts", ["--steps", "30", "--batch", "4", "--out", at("whole")]);
     expect(whole.code).toBe(0);
-    const args = ["--steps", "6", "--batch", "4", "--out", at("parts")];
-    const first = await runExample("start/main.ts", args, { interruptWhen: / 2\/6 / });
+    const args = ["--steps", "30", "--batch", "4", "--out", at("parts")];
+    const first = await runExample("start/main.ts", args, { interruptWhen: / 3\/30 / });
     expect(first.code).toBe(130);
     const command = /npm start -- (.*--resume)/.exec(first.out)![1]!;
     const second = await runExample("start/main.ts", command.split(" "));

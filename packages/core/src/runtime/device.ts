@@ -137,10 +137,12 @@ async function makeDevice(name: DeviceName, options: DeviceOptions): Promise<Dev
 export const activeDevice = (): Device | null => current;
 
 /**
- * Makes a device the default for new tensors: a name, an opened device, or the application's own `GPUDevice`. Tensors
- * made from host data move by themselves; computed tensors stay where they are.
+ * Makes a device the default for new tensors: a name, an opened device, or the application's own `GPUDevice`; without
+ * one, what would be chosen at first use. Tensors made from host data move by themselves; computed tensors stay where
+ * they are.
  */
-export async function useDevice(device: DeviceName | Device | GpuDevice, options: DeviceOptions = {}): Promise<Device> {
+export async function useDevice(device?: DeviceName | Device | GpuDevice, options: DeviceOptions = {}): Promise<Device> {
+  if (device === undefined) return defaultDevice();
   if (typeof device === "string") current = await openDevice(device as DeviceName, options);
   else if (isDevice(device)) current = device;
   else current = await adoptGpuDevice(device);
