@@ -1,3 +1,4 @@
+export type { Backend, Buffer, Executable } from "./backends/backend.ts";
 export { Cell, type CellGroup, type CellOptions, commit, isCellGroup } from "./cell.ts";
 export { compile } from "./compile.ts";
 export { type Context, context, currentContext, drawKey } from "./context.ts";
@@ -130,6 +131,7 @@ export {
 export { isFrozen, setFrozen } from "./runtime/frozen.ts";
 export { type LiveTensor, leaks, memory } from "./runtime/memory.ts";
 export { realize } from "./runtime/realize.ts";
+export { schedulingDevice } from "./runtime/scheduling-device.ts";
 export type { Shape } from "./shape.ts";
 export type { Dims } from "./tensor.ts";
 export { mapTree, type Tree } from "./tree.ts";

@@ -3,16 +3,16 @@ import type { Device, Prepared } from "./device.ts";
 
 /** Least-recently-used cache of prepared programs, per device. */
 export class PlanCache {
-  private readonly limit: number;
-  private readonly plans = new WeakMap<Device, Map<string, Promise<Prepared>>>();
+  readonly #limit: number;
+  readonly #plans = new WeakMap<Device, Map<string, Promise<Prepared>>>();
 
   constructor(limit = 256) {
-    this.limit = limit;
+    this.#limit = limit;
   }
 
   get(device: Device, program: Program): Promise<Prepared> {
-    let plans = this.plans.get(device);
-    if (!plans) this.plans.set(device, (plans = new Map()));
+    let plans = this.#plans.get(device);
+    if (!plans) this.#plans.set(device, (plans = new Map()));
     let plan = plans.get(program.key);
     if (plan) plans.delete(program.key);
     else {
@@ -20,7 +20,7 @@ export class PlanCache {
       plan.catch(() => plans.delete(program.key));
     }
     plans.set(program.key, plan);
-    if (plans.size > this.limit) {
+    if (plans.size > this.#limit) {
       const [oldest] = plans.keys();
       plans.get(oldest!)?.then(
         (old) => old.dispose(),

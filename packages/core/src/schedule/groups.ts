@@ -53,31 +53,31 @@ export class Grouping {
   /** Groups that compute a stored node again: its own kernel needs what they make. */
   readonly again = new Map<number, Set<Group>>();
   /** Floating nodes that are stored because a kernel could not bind everything that they are made from. */
-  private readonly forced = new Set<number>();
+  readonly #forced = new Set<number>();
   /** Those of them that are stored because what they are made of is too deep: each has a kernel of its own. */
-  private readonly deep = new Set<number>();
+  readonly #deep = new Set<number>();
   /** Cost of the longest chain of ops below a node, down to a leaf, a reduction, a product or a deep node. */
-  private readonly depths: number[] = [];
+  readonly #depths: number[] = [];
   /** Groups of the nearest placed nodes at or below each node. */
-  private readonly frontiers: ReadonlySet<Group>[] = [];
+  readonly #frontiers: ReadonlySet<Group>[] = [];
   /** What each node is made from elementwise: leaves, products, reductions, results of kernels. */
-  private readonly rootsOf: ReadonlySet<number>[] = [];
+  readonly #rootsOf: ReadonlySet<number>[] = [];
   /** Groups with a reduction over something made from a root. */
-  private readonly reducing = new Map<number, Set<Group>>();
+  readonly #reducing = new Map<number, Set<Group>>();
   /** Members that are stored because other groups compute what is made from them again. */
-  private readonly parts = new Set<number>();
-  private readonly precedence = new Precedence();
+  readonly #parts = new Set<number>();
+  readonly #precedence = new Precedence();
   /** What a floating node reads: leaves, placed and forced nodes. */
-  private readonly basesOf: Set<number>[] = [];
+  readonly #basesOf: Set<number>[] = [];
   /** Nodes that are another node's buffer under another shape. */
   readonly aliases = new Map<number, number>();
-  private readonly users: number[][];
-  private readonly maxBindings: number;
+  readonly #users: number[][];
+  readonly #maxBindings: number;
   /** How many bindings each node's buffer takes. */
-  private readonly bindings: readonly number[];
-  private readonly isOutput: ReadonlySet<number>;
-  private readonly device: string;
-  private readonly held: ReadonlyMap<number, number>;
+  readonly #bindings: readonly number[];
+  readonly #isOutput: ReadonlySet<number>;
+  readonly #device: string;
+  readonly #held: ReadonlyMap<number, number>;
 
   /** `held`: by how many bindings the groups that start at some nodes must stay below the limit. */
   constructor(
@@ -86,38 +86,38 @@ export class Grouping {
     held: ReadonlyMap<number, number> = new Map(),
   ) {
     this.program = program;
-    this.device = name;
-    this.held = held;
-    this.maxBindings = maxKernelBuffers;
-    this.bindings = program.nodes.map(({ dtype, shape }) => bindingsOf?.(dtype, sizeOf(shape)) ?? 1);
-    this.isOutput = new Set(program.outputs.map((at) => this.resolve(at)));
-    this.users = program.nodes.map(() => []);
+    this.#device = name;
+    this.#held = held;
+    this.#maxBindings = maxKernelBuffers;
+    this.#bindings = program.nodes.map(({ dtype, shape }) => bindingsOf?.(dtype, sizeOf(shape)) ?? 1);
+    this.#isOutput = new Set(program.outputs.map((at) => this.resolve(at)));
+    this.#users = program.nodes.map(() => []);
     program.nodes.forEach((node, at) => {
-      for (const input of node.inputs) this.users[this.resolve(input)]!.push(at);
+      for (const input of node.inputs) this.#users[this.resolve(input)]!.push(at);
     });
     program.nodes.forEach((node, at) => {
       const same = this.resolve(at);
       if (same !== at) {
-        this.depths.push(this.depths[same]!);
-        this.basesOf.push(this.basesOf[same]!);
-        this.frontiers.push(this.frontiers[same]!);
-        this.rootsOf.push(this.rootsOf[same]!);
+        this.#depths.push(this.#depths[same]!);
+        this.#basesOf.push(this.#basesOf[same]!);
+        this.#frontiers.push(this.#frontiers[same]!);
+        this.#rootsOf.push(this.#rootsOf[same]!);
         return;
       }
-      this.depths.push(this.depthOf(node));
-      if (node.leaf < 0) this.place(node, at);
-      this.basesOf.push(this.limitBases(node, at));
-      if (this.depths[at]! > DEEPEST && !this.groupOf.has(at)) this.cut(at);
+      this.#depths.push(this.#depthOf(node));
+      if (node.leaf < 0) this.#place(node, at);
+      this.#basesOf.push(this.#limitBases(node, at));
+      if (this.#depths[at]! > DEEPEST && !this.groupOf.has(at)) this.#cut(at);
       const group = this.groupOf.get(at);
-      this.frontiers.push(group ? new Set([group]) : this.union(node, this.frontiers));
-      this.rootsOf.push(isPointwise(node) && !this.deep.has(at) ? this.union(node, this.rootsOf) : new Set([at]));
+      this.#frontiers.push(group ? new Set([group]) : this.#union(node, this.#frontiers));
+      this.#rootsOf.push(isPointwise(node) && !this.#deep.has(at) ? this.#union(node, this.#rootsOf) : new Set([at]));
     });
-    this.decideStores();
+    this.#decideStores();
   }
 
   /** Whether a walk from users to inputs can come to a value by two ways. */
   isShared(at: number): boolean {
-    return this.users[at]!.length > 1;
+    return this.#users[at]!.length > 1;
   }
 
   node(at: number): ProgramNode {
@@ -142,21 +142,21 @@ export class Grouping {
     return unflatten(level === "outer" ? loops.outerAt : loops.fullAt, shape);
   }
 
-  private depthOf(node: ProgramNode): number {
+  #depthOf(node: ProgramNode): number {
     if (!isPointwise(node) && (node.leaf >= 0 || node.op.kind !== "take")) return 0;
     const own = node.op.kind === "elementwise" ? Math.max(1, node.op.cost ?? 1) : 1;
-    return node.inputs.reduce((most, input) => Math.max(most, this.depths[this.resolve(input)]!), 0) + own;
+    return node.inputs.reduce((most, input) => Math.max(most, this.#depths[this.resolve(input)]!), 0) + own;
   }
 
-  private cut(at: number): void {
-    this.deep.add(at);
-    this.forced.add(at);
-    this.depths[at] = 0;
-    this.basesOf[at] = new Set([at]);
+  #cut(at: number): void {
+    this.#deep.add(at);
+    this.#forced.add(at);
+    this.#depths[at] = 0;
+    this.#basesOf[at] = new Set([at]);
   }
 
   /** What a node's inputs have, together; their own set where one of them has it all. */
-  private union<T>(node: ProgramNode, of: readonly ReadonlySet<T>[]): ReadonlySet<T> {
+  #union<T>(node: ProgramNode, of: readonly ReadonlySet<T>[]): ReadonlySet<T> {
     let whole: ReadonlySet<T> = new Set();
     for (const input of node.inputs) {
       const part = of[this.resolve(input)]!;
@@ -170,23 +170,23 @@ export class Grouping {
   }
 
   /** `group` reads what `other` makes. */
-  private follow(group: Group, other: Group): void {
+  #follow(group: Group, other: Group): void {
     group.after.add(other);
-    this.precedence.add(other.id, group.id);
+    this.#precedence.add(other.id, group.id);
   }
 
   /** True when `from` runs after `to`, directly or through others. */
-  private reaches(from: Group, to: Group): boolean {
-    return from === to || this.precedence.has(to.id, from.id);
+  #reaches(from: Group, to: Group): boolean {
+    return from === to || this.#precedence.has(to.id, from.id);
   }
 
-  private place(node: ProgramNode, at: number): void {
+  #place(node: ProgramNode, at: number): void {
     switch (node.op.kind) {
       case "contract":
-        this.start("contract", at, node.shape, node.shape, []);
+        this.#start("contract", at, node.shape, node.shape, []);
         return;
       case "kernel":
-        this.start("custom", at, [], [], []);
+        this.#start("custom", at, [], [], []);
         return;
       case "pick": {
         const group = this.groupOf.get(node.inputs[0]!)!;
@@ -194,16 +194,16 @@ export class Grouping {
         return;
       }
       case "reduce":
-        this.placeReduction(node, at);
+        this.#placeReduction(node, at);
         return;
       case "elementwise":
-        this.placeElementwise(node, at);
+        this.#placeElementwise(node, at);
         return;
       default:
     }
   }
 
-  private start(
+  #start(
     kind: Group["kind"],
     anchor: number,
     outer: readonly number[],
@@ -223,76 +223,76 @@ export class Grouping {
     };
     this.groups.push(group);
     this.groupOf.set(anchor, group);
-    for (const input of this.node(anchor).inputs) this.noteReads(group, this.resolve(input));
+    for (const input of this.node(anchor).inputs) this.#noteReads(group, this.resolve(input));
     return group;
   }
 
   /** Bases of a node; inputs with many are stored first, so that no kernel has to bind more than the device can. */
-  private limitBases(node: ProgramNode, at: number): Set<number> {
+  #limitBases(node: ProgramNode, at: number): Set<number> {
     if (node.leaf >= 0 || this.groupOf.has(at)) return new Set([at]);
     const inputs = node.inputs.map((input) => this.resolve(input));
-    const union = (): Set<number> => new Set(inputs.flatMap((input) => [...this.basesOf[input]!]));
+    const union = (): Set<number> => new Set(inputs.flatMap((input) => [...this.#basesOf[input]!]));
     // Room for the result and for those of a few more values.
-    const most = Math.max(2, this.maxBindings - this.bindings[at]! - 3);
+    const most = Math.max(2, this.#maxBindings - this.#bindings[at]! - 3);
     let bases = union();
-    while (this.count(bases) > most) {
-      const gain = (input: number): number => this.count(this.basesOf[input]!) - this.bindings[input]!;
+    while (this.#count(bases) > most) {
+      const gain = (input: number): number => this.#count(this.#basesOf[input]!) - this.#bindings[input]!;
       const largest = inputs.reduce((a, b) => (gain(b) > gain(a) ? b : a));
-      if (this.basesOf[largest]!.size <= 1) break;
-      this.forced.add(largest);
-      this.basesOf[largest] = new Set([largest]);
+      if (this.#basesOf[largest]!.size <= 1) break;
+      this.#forced.add(largest);
+      this.#basesOf[largest] = new Set([largest]);
       bases = union();
     }
     return bases;
   }
 
-  private placeReduction(node: ProgramNode, at: number): void {
+  #placeReduction(node: ProgramNode, at: number): void {
     const axes = node.attributes.axes as readonly number[];
     const input = this.resolve(node.inputs[0]!);
     const full = this.node(input).shape;
-    const roots = this.roots(input);
+    const roots = this.#roots(input);
     // Groups that make part of what is reduced, or walk over the same data anyway.
-    const sharing = new Set<Group>(roots.flatMap((root) => [...(this.reducing.get(root) ?? [])]));
-    const candidates = new Set([...this.frontiers[input]!, ...sharing]);
+    const sharing = new Set<Group>(roots.flatMap((root) => [...(this.#reducing.get(root) ?? [])]));
+    const candidates = new Set([...this.#frontiers[input]!, ...sharing]);
     for (const group of [...candidates].sort((a, b) => b.id - a.id)) {
       if (group.kind !== "loop" || group.axes.length === 0 || !same(group.full, full) || !same(group.axes, axes))
         continue;
-      const reads = this.probe(input, loopIndex(group).full, group);
-      if (!reads || !(reads.inside || sharing.has(group)) || !this.mayRead(group, reads, at)) continue;
-      for (const root of roots) this.noteReducing(root, group);
-      this.join(group, at, "outer", reads);
+      const reads = this.#probe(input, loopIndex(group).full, group);
+      if (!reads || !(reads.inside || sharing.has(group)) || !this.#mayRead(group, reads, at)) continue;
+      for (const root of roots) this.#noteReducing(root, group);
+      this.#join(group, at, "outer", reads);
       return;
     }
     const outer = full.filter((_, i) => !axes.includes(i));
-    const group = this.start("loop", at, outer, full, axes);
-    for (const root of roots) this.noteReducing(root, group);
+    const group = this.#start("loop", at, outer, full, axes);
+    for (const root of roots) this.#noteReducing(root, group);
   }
 
-  private noteReducing(root: number, group: Group): void {
-    const groups = this.reducing.get(root);
+  #noteReducing(root: number, group: Group): void {
+    const groups = this.#reducing.get(root);
     if (groups) groups.add(group);
-    else this.reducing.set(root, new Set([group]));
+    else this.#reducing.set(root, new Set([group]));
   }
 
   /** The leaves, contractions, reductions and kernels of its own size that a value is made from. */
-  private roots(at: number): number[] {
+  #roots(at: number): number[] {
     const size = sizeOf(this.node(at).shape);
-    return [...this.rootsOf[at]!].filter((root) => sizeOf(this.node(root).shape) >= size);
+    return [...this.#rootsOf[at]!].filter((root) => sizeOf(this.node(root).shape) >= size);
   }
 
-  private placeElementwise(node: ProgramNode, at: number): void {
+  #placeElementwise(node: ProgramNode, at: number): void {
     const size = sizeOf(node.shape);
-    if (size === 0 || this.depths[at]! > DEEPEST) return;
-    const candidates = this.union(node, this.frontiers);
+    if (size === 0 || this.#depths[at]! > DEEPEST) return;
+    const candidates = this.#union(node, this.#frontiers);
     for (const group of [...candidates].sort((a, b) => b.id - a.id)) {
       if (group.kind === "custom") continue;
       for (const level of ["inner", "outer"] as const) {
         if (level === "inner" && group.axes.length === 0) continue;
         const space = level === "outer" ? group.outer : group.full;
         if (sizeOf(space) !== size) continue;
-        const reads = this.probe(at, this.indexIn(group, at, level), group);
-        if (!reads?.inside || !this.mayRead(group, reads, at)) continue;
-        this.join(group, at, level, reads);
+        const reads = this.#probe(at, this.indexIn(group, at, level), group);
+        if (!reads?.inside || !this.#mayRead(group, reads, at)) continue;
+        this.#join(group, at, level, reads);
         return;
       }
     }
@@ -302,7 +302,7 @@ export class Grouping {
    * What computing node `at` at `index` inside `group` would read: null when it needs a value of the group at another
    * index than the one where the group makes it.
    */
-  private probe(at: number, index: readonly Linear[], group: Group): Reads | null {
+  #probe(at: number, index: readonly Linear[], group: Group): Reads | null {
     const reads: Reads = { inside: false, groups: new Set(), bases: new Set() };
     const seen = new Set<string>();
     const visit = (n: number, where: readonly Linear[]): boolean => {
@@ -323,15 +323,15 @@ export class Grouping {
         reads.bases.add(n);
         return true;
       }
-      if (this.forced.has(n)) {
-        this.readsOf(n, reads);
-        return !this.touches(n, group);
+      if (this.#forced.has(n)) {
+        this.#readsOf(n, reads);
+        return !this.#touches(n, group);
       }
       if (node.op.kind === "take") {
         const [table, ids] = [this.resolve(node.inputs[0]!), this.resolve(node.inputs[1]!)];
         if (this.groupOf.get(table) === group) return false;
-        this.readsOf(table, reads);
-        if (this.touches(table, group)) return false;
+        this.#readsOf(table, reads);
+        if (this.#touches(table, group)) return false;
         return visit(ids, [where[0]!]);
       }
       if (node.op.kind === "view") {
@@ -344,75 +344,75 @@ export class Grouping {
     return visit(at, index) ? reads : null;
   }
 
-  private readsOf(at: number, reads: Reads): void {
-    for (const group of this.frontiers[at]!) reads.groups.add(group);
+  #readsOf(at: number, reads: Reads): void {
+    for (const group of this.#frontiers[at]!) reads.groups.add(group);
     reads.bases.add(at);
   }
 
-  private touches(at: number, group: Group): boolean {
-    return this.frontiers[at]!.has(group);
+  #touches(at: number, group: Group): boolean {
+    return this.#frontiers[at]!.has(group);
   }
 
   /** No cycle would arise, and the kernel would not need more buffers than the device can bind. */
-  private mayRead(group: Group, reads: Reads, at: number): boolean {
-    const limit = this.limit(group);
-    let bindings = this.count(group.bases) + this.bindings[at]!;
-    for (const base of reads.bases) if (!group.bases.has(base)) bindings += this.bindings[base]!;
+  #mayRead(group: Group, reads: Reads, at: number): boolean {
+    const limit = this.#limit(group);
+    let bindings = this.#count(group.bases) + this.#bindings[at]!;
+    for (const base of reads.bases) if (!group.bases.has(base)) bindings += this.#bindings[base]!;
     // (Which members may be stored is looked up only when it matters.)
-    const most = bindings + this.count(group.members.keys());
-    if (most > limit && bindings + this.storesOf(group, at) > limit) return false;
+    const most = bindings + this.#count(group.members.keys());
+    if (most > limit && bindings + this.#storesOf(group, at) > limit) return false;
     let reduces = 0;
     for (const member of group.members.keys()) {
       if (this.node(member).op.kind === "reduce" && ++reduces >= MAX_REDUCES) return false;
     }
-    for (const other of reads.groups) if (other !== group && this.reaches(other, group)) return false;
+    for (const other of reads.groups) if (other !== group && this.#reaches(other, group)) return false;
     return true;
   }
 
-  private limit(group: Group): number {
-    return this.maxBindings - (this.held.get(group.anchor) ?? 0);
+  #limit(group: Group): number {
+    return this.#maxBindings - (this.#held.get(group.anchor) ?? 0);
   }
 
   /** Bindings for the buffers of these nodes. */
-  private count(nodes: Iterable<number>): number {
+  #count(nodes: Iterable<number>): number {
     let sum = 0;
-    for (const at of nodes) sum += this.bindings[at]!;
+    for (const at of nodes) sum += this.#bindings[at]!;
     return sum;
   }
 
   /** Bindings for the members that may be stored once `joining` has joined the group. */
-  private storesOf(group: Group, joining: number): number {
-    return this.count([...group.members.keys()].filter((member) => this.mayBeStored(member, group, joining)));
+  #storesOf(group: Group, joining: number): number {
+    return this.#count([...group.members.keys()].filter((member) => this.#mayBeStored(member, group, joining)));
   }
 
   /** Whether something outside the group (which `joining` is about to join) may want a member's value. */
-  private mayBeStored(member: number, group: Group, joining: number): boolean {
-    if (this.isOutput.has(member) || this.parts.has(member)) return true;
-    return this.users[member]!.some((user) => {
+  #mayBeStored(member: number, group: Group, joining: number): boolean {
+    if (this.#isOutput.has(member) || this.#parts.has(member)) return true;
+    return this.#users[member]!.some((user) => {
       if (user === joining || group.members.has(user)) return false;
       const node = this.node(user);
       // (Users of an op that only names the value again are counted as the value's own.)
       if (this.resolve(user) !== user) return false;
-      return node.op.kind === "view" && !this.deep.has(user) ? this.mayBeStored(user, group, joining) : true;
+      return node.op.kind === "view" && !this.#deep.has(user) ? this.#mayBeStored(user, group, joining) : true;
     });
   }
 
-  private join(group: Group, at: number, level: Level, reads: Reads): void {
+  #join(group: Group, at: number, level: Level, reads: Reads): void {
     group.members.set(at, level);
     this.groupOf.set(at, group);
-    for (const other of reads.groups) if (other !== group) this.follow(group, other);
+    for (const other of reads.groups) if (other !== group) this.#follow(group, other);
     for (const base of reads.bases) group.bases.add(base);
   }
 
-  private noteReads(group: Group, at: number): void {
-    for (const other of this.frontiers[at]!) if (other !== group) this.follow(group, other);
-    for (const base of this.basesOf[at]!) group.bases.add(base);
+  #noteReads(group: Group, at: number): void {
+    for (const other of this.#frontiers[at]!) if (other !== group) this.#follow(group, other);
+    for (const base of this.#basesOf[at]!) group.bases.add(base);
   }
 
   /** From users to inputs: which values are stored, and which are computed again in every kernel that reads them. */
-  private decideStores(): void {
+  #decideStores(): void {
     const readers = this.program.nodes.map(() => new Set<Group>());
-    const required = new Set<number>([...this.isOutput, ...this.forced]);
+    const required = new Set<number>([...this.#isOutput, ...this.#forced]);
     /** Buffers that are an output under another shape already. */
     const outputAliases = new Set<number>();
     const pass = (at: number, to: Iterable<Group>): void => {
@@ -444,26 +444,26 @@ export class Grouping {
       if (kind === "contract" || kind === "reduce") {
         if (required.has(at) || outside.length > 0) this.stored.add(at);
         for (const input of node.inputs) {
-          if (kind === "contract") required.add(this.operandBase(this.resolve(input)));
+          if (kind === "contract") required.add(this.#operandBase(this.resolve(input)));
         }
         pass(at, [own!]);
         continue;
       }
       if (kind === "view" && required.has(at)) {
         const input = this.resolve(node.inputs[0]!);
-        const free = this.node(input).leaf < 0 && !this.isOutput.has(input) && !outputAliases.has(input);
+        const free = this.node(input).leaf < 0 && !this.#isOutput.has(input) && !outputAliases.has(input);
         if (node.op.keepsOrder && free) {
-          if (this.isOutput.has(at) || outputAliases.has(at)) outputAliases.add(input);
+          if (this.#isOutput.has(at) || outputAliases.has(at)) outputAliases.add(input);
           this.aliases.set(at, input);
           required.add(input);
           pass(at, who);
           continue;
         }
       }
-      if (kind === "take") required.add(this.tableOf(node));
+      if (kind === "take") required.add(this.#tableOf(node));
       const store =
         required.has(at) ||
-        (outside.length > 0 && (own ? !this.repeat(at, outside) : outside.length > 1 && this.cost(at) > CHEAP));
+        (outside.length > 0 && (own ? !this.#repeat(at, outside) : outside.length > 1 && this.#cost(at) > CHEAP));
       if (!store) {
         pass(at, who);
         continue;
@@ -473,14 +473,14 @@ export class Grouping {
         pass(at, [own]);
         continue;
       }
-      const home = this.home(at, who);
+      const home = this.#home(at, who);
       // Values stored on the way can be more than what they are made from, which was known to fit.
-      if (!this.forced.has(at)) for (const group of who) if (this.held.has(group.anchor)) this.repeatIn(at, group);
+      if (!this.#forced.has(at)) for (const group of who) if (this.#held.has(group.anchor)) this.#repeatIn(at, group);
       pass(at, [home, ...(this.again.get(at) ?? [])]);
     }
   }
 
-  private repeatIn(at: number, group: Group): void {
+  #repeatIn(at: number, group: Group): void {
     if (group === this.groupOf.get(at)) return;
     const groups = this.again.get(at);
     if (groups) groups.add(group);
@@ -493,15 +493,15 @@ export class Grouping {
     const found = stridedView(this.program, (at) => this.resolve(at), inputs[input]!);
     // What is not stored anyway would be stored whole for a part.
     if (!found || (this.node(found.base).leaf < 0 && !this.groupOf.has(found.base))) return null;
-    return op.readsView(input, found.view, this.device) ? found : null;
+    return op.readsView(input, found.view, this.#device) ? found : null;
   }
 
-  private tableOf(node: ProgramNode): number {
-    return this.operandBase(this.resolve(node.inputs[0]!));
+  #tableOf(node: ProgramNode): number {
+    return this.#operandBase(this.resolve(node.inputs[0]!));
   }
 
   /** Through views, the node whose buffer a contraction (or a lookup) reads. */
-  private operandBase(at: number): number {
+  #operandBase(at: number): number {
     let node = this.node(at);
     while (node.leaf < 0 && node.op.kind === "view") {
       at = this.resolve(node.inputs[0]!);
@@ -511,40 +511,40 @@ export class Grouping {
   }
 
   /** A group to compute and store a floating node in: one that reads it at its own index anyway, or a new one. */
-  private home(at: number, readers: ReadonlySet<Group>): Group {
+  #home(at: number, readers: ReadonlySet<Group>): Group {
     const size = sizeOf(this.node(at).shape);
-    for (const group of this.deep.has(at) ? [] : readers) {
+    for (const group of this.#deep.has(at) ? [] : readers) {
       if (group.kind !== "loop") continue;
       for (const level of ["inner", "outer"] as const) {
         if (level === "inner" && group.axes.length === 0) continue;
         if (sizeOf(level === "outer" ? group.outer : group.full) !== size || size === 0) continue;
-        if (!this.readsAtOwnIndex(group, at, level)) continue;
+        if (!this.#readsAtOwnIndex(group, at, level)) continue;
         const others = [...readers].filter((other) => other !== group);
-        if (others.some((other) => this.reaches(group, other))) continue;
+        if (others.some((other) => this.#reaches(group, other))) continue;
         // What a forced node is made from was not counted among what its readers read.
         const bases = new Set(group.bases);
         for (const input of this.node(at).inputs)
-          for (const base of this.basesOf[this.resolve(input)]!) bases.add(base);
+          for (const base of this.#basesOf[this.resolve(input)]!) bases.add(base);
         bases.delete(at);
-        if (this.count(bases) + this.storesOf(group, at) + this.bindings[at]! > this.limit(group)) continue;
+        if (this.#count(bases) + this.#storesOf(group, at) + this.#bindings[at]! > this.#limit(group)) continue;
         for (const base of bases) group.bases.add(base);
-        for (const other of others) this.follow(other, group);
+        for (const other of others) this.#follow(other, group);
         group.members.set(at, level);
         this.groupOf.set(at, group);
         return group;
       }
     }
     const { shape } = this.node(at);
-    const group = this.start("loop", at, shape, shape, []);
+    const group = this.#start("loop", at, shape, shape, []);
     for (const reader of readers) {
-      if (this.reaches(group, reader)) this.repeatIn(at, reader);
-      else this.follow(reader, group);
+      if (this.#reaches(group, reader)) this.#repeatIn(at, reader);
+      else this.#follow(reader, group);
     }
     return group;
   }
 
   /** Every place in the group that reads the floating node does so at the index of the member that reads it. */
-  private readsAtOwnIndex(group: Group, at: number, level: Level): boolean {
+  #readsAtOwnIndex(group: Group, at: number, level: Level): boolean {
     const own = this.indexIn(group, at, level)
       .map((part) => part.key)
       .join(" ");
@@ -565,20 +565,20 @@ export class Grouping {
       const node = this.node(n);
       if (node.leaf >= 0 || this.groupOf.has(n) || this.stored.has(n)) return;
       // A table is read wherever its indices point, so it must be finished before.
-      if (node.op.kind === "take" && this.isMadeFrom(this.resolve(node.inputs[0]!), at)) ok = false;
-      this.visitInputs(node, where, visit);
+      if (node.op.kind === "take" && this.#isMadeFrom(this.resolve(node.inputs[0]!), at)) ok = false;
+      this.#visitInputs(node, where, visit);
     };
     for (const [member, memberLevel] of group.members) {
       const node = this.node(member);
       const { op } = node;
       if (op.kind === "reduce") visit(this.resolve(node.inputs[0]!), loopIndex(group).full);
-      else this.visitInputs(node, this.indexIn(group, member, memberLevel), visit);
+      else this.#visitInputs(node, this.indexIn(group, member, memberLevel), visit);
     }
     return ok && found;
   }
 
   /** Whether a value uses another one, directly or through values that are computed on the way. */
-  private isMadeFrom(value: number, source: number): boolean {
+  #isMadeFrom(value: number, source: number): boolean {
     const seen = new Set<number>();
     const stack = [value];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
@@ -592,7 +592,7 @@ export class Grouping {
     return false;
   }
 
-  private visitInputs(
+  #visitInputs(
     node: ProgramNode,
     where: readonly Linear[],
     visit: (at: number, where: readonly Linear[]) => void,
@@ -611,32 +611,32 @@ export class Grouping {
   }
 
   /** Cost of computing a floating node once, down to stored values. */
-  private cost(at: number, seen = new Set<number>()): number {
+  #cost(at: number, seen = new Set<number>()): number {
     if (seen.has(at)) return 0;
     seen.add(at);
     const node = this.node(at);
-    if (node.leaf >= 0 || this.groupOf.has(at) || this.forced.has(at)) return 0;
+    if (node.leaf >= 0 || this.groupOf.has(at) || this.#forced.has(at)) return 0;
     const own = node.op.kind === "elementwise" ? (node.op.cost ?? 1) : node.op.kind === "take" ? 1 : 0;
-    return node.inputs.reduce((sum, input) => sum + this.cost(this.resolve(input), seen), own);
+    return node.inputs.reduce((sum, input) => sum + this.#cost(this.resolve(input), seen), own);
   }
 
   /**
    * Lets the readers of a member compute it again, where that is cheap and every kernel can bind what it then reads and
    * stores.
    */
-  private repeat(at: number, readers: readonly Group[]): boolean {
+  #repeat(at: number, readers: readonly Group[]): boolean {
     const own = this.groupOf.get(at)!;
-    const from = this.cheapAgain(at);
+    const from = this.#cheapAgain(at);
     if (!from) return false;
-    const stored = [...from].filter((n) => own.members.has(n) && !this.mayBeStored(n, own, -1));
-    if (this.count(own.bases) + this.storesOf(own, at) + this.count(stored) > this.limit(own)) return false;
+    const stored = [...from].filter((n) => own.members.has(n) && !this.#mayBeStored(n, own, -1));
+    if (this.#count(own.bases) + this.#storesOf(own, at) + this.#count(stored) > this.#limit(own)) return false;
     const bases = readers.map((group) => new Set([...group.bases, ...from].filter((base) => base !== at)));
-    const fit = readers.every((group, i) => this.count(bases[i]!) + this.storesOf(group, -1) <= this.limit(group));
+    const fit = readers.every((group, i) => this.#count(bases[i]!) + this.#storesOf(group, -1) <= this.#limit(group));
     if (!fit) return false;
     readers.forEach((group, i) => {
       for (const base of bases[i]!) group.bases.add(base);
     });
-    for (const member of stored) this.parts.add(member);
+    for (const member of stored) this.#parts.add(member);
     return true;
   }
 
@@ -645,7 +645,7 @@ export class Grouping {
    * size, which is stored anyway. (Normalised activations from the residual stream and two numbers per row.) Gives what
    * it would be made from, or null.
    */
-  private cheapAgain(at: number): Set<number> | null {
+  #cheapAgain(at: number): Set<number> | null {
     const group = this.groupOf.get(at)!;
     const size = sizeOf(this.node(at).shape);
     let cost = 0;
@@ -658,7 +658,7 @@ export class Grouping {
       seen.add(n);
       const node = this.node(n);
       const small = sizeOf(node.shape) * 8 <= size;
-      const made = this.forced.has(n) || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group));
+      const made = this.#forced.has(n) || (this.groupOf.has(n) && (small || this.groupOf.get(n) !== group));
       if (node.leaf >= 0 || made) {
         from.add(n);
         if (!small) large++;
@@ -666,7 +666,7 @@ export class Grouping {
       }
       if (node.op.kind === "contract" || node.op.kind === "reduce" || node.op.kind === "pick") {
         from.add(n);
-        if (this.isReadOutside(n, group)) large++;
+        if (this.#isReadOutside(n, group)) large++;
         else possible = false;
         return;
       }
@@ -678,13 +678,13 @@ export class Grouping {
   }
 
   /** True when a value is stored anyway, because a kernel outside its group reads it as it is. */
-  private isReadOutside(at: number, group: Group): boolean {
-    return this.users[at]!.some((user) => {
+  #isReadOutside(at: number, group: Group): boolean {
+    return this.#users[at]!.some((user) => {
       const node = this.node(user);
-      if (this.resolve(user) !== user || (node.op.kind === "view" && !this.deep.has(user)))
-        return this.isReadOutside(this.resolve(user), group) || this.isOutput.has(user);
+      if (this.resolve(user) !== user || (node.op.kind === "view" && !this.#deep.has(user)))
+        return this.#isReadOutside(this.resolve(user), group) || this.#isOutput.has(user);
       const owner = this.groupOf.get(user);
-      return this.deep.has(user) || (owner !== undefined && owner !== group);
+      return this.#deep.has(user) || (owner !== undefined && owner !== group);
     });
   }
 }

@@ -48,61 +48,62 @@ type Space = {
 };
 
 class Lowering {
-  private readonly program: Program;
-  private readonly grouping: Grouping;
-  private readonly buffers: BufferSpec[] = [];
-  private readonly bufferOf = new Map<number, number>();
-  private readonly kernels: Kernel[] = [];
-  private readonly options: ScheduleOptions;
+  readonly #program: Program;
+  readonly #grouping: Grouping;
+  readonly #buffers: BufferSpec[] = [];
+  readonly #bufferOf = new Map<number, number>();
+  readonly #kernels: Kernel[] = [];
+  readonly #options: ScheduleOptions;
   /** Anchors of groups whose kernels touch too much, with how much too much. */
   readonly excess = new Map<number, number>();
 
   constructor(program: Program, options: ScheduleOptions, held: ReadonlyMap<number, number>) {
-    this.program = program;
-    this.options = options;
-    this.grouping = new Grouping(program, options, held);
+    this.#program = program;
+    this.#options = options;
+    this.#grouping = new Grouping(program, options, held);
   }
 
   schedule(): Schedule {
-    const { program, grouping } = this;
+    const program = this.#program;
+    const grouping = this.#grouping;
     const copies: { from: number; position: number }[] = [];
     program.nodes.forEach((node, at) => {
-      if (node.leaf >= 0) this.bufferOf.set(at, this.addBuffer(at, "input", node.leaf));
+      if (node.leaf >= 0) this.#bufferOf.set(at, this.#addBuffer(at, "input", node.leaf));
     });
     program.outputs.forEach((output, position) => {
-      const at = this.base(grouping.resolve(output));
-      if (this.bufferOf.has(at)) copies.push({ from: grouping.resolve(output), position });
-      else this.bufferOf.set(at, this.addBuffer(at, "output", position));
+      const at = this.#base(grouping.resolve(output));
+      if (this.#bufferOf.has(at)) copies.push({ from: grouping.resolve(output), position });
+      else this.#bufferOf.set(at, this.#addBuffer(at, "output", position));
     });
     for (const at of [...grouping.stored].sort((a, b) => a - b)) {
-      if (!this.bufferOf.has(at)) this.bufferOf.set(at, this.addBuffer(at, "temporary", -1));
+      if (!this.#bufferOf.has(at)) this.#bufferOf.set(at, this.#addBuffer(at, "temporary", -1));
     }
-    for (const group of this.order()) this.emit(group);
-    for (const { from, position } of copies) this.emitCopy(from, position);
-    return { buffers: this.buffers, kernels: this.kernels };
+    for (const group of this.#order()) this.#emit(group);
+    for (const { from, position } of copies) this.#emitCopy(from, position);
+    return { buffers: this.#buffers, kernels: this.#kernels };
   }
 
-  private addBuffer(at: number, role: BufferSpec["role"], position: number): number {
-    const node = this.program.nodes[at]!;
-    this.buffers.push({ dtype: node.dtype, size: sizeOf(node.shape), role, position });
-    return this.buffers.length - 1;
+  #addBuffer(at: number, role: BufferSpec["role"], position: number): number {
+    const node = this.#program.nodes[at]!;
+    this.#buffers.push({ dtype: node.dtype, size: sizeOf(node.shape), role, position });
+    return this.#buffers.length - 1;
   }
 
   /** The node whose buffer holds this one's elements. */
-  private base(at: number): number {
-    let base = this.grouping.aliases.get(at);
+  #base(at: number): number {
+    let base = this.#grouping.aliases.get(at);
     while (base !== undefined) {
       at = base;
-      base = this.grouping.aliases.get(at);
+      base = this.#grouping.aliases.get(at);
     }
     return at;
   }
 
   /** Groups in an order that respects what they read; otherwise as the program was written. */
-  private order(): Group[] {
+  #order(): Group[] {
     const done = new Set<Group>();
     const result: Group[] = [];
-    const used = this.grouping.groups.filter((group) => this.storesOf(group).length > 0);
+    const used = this.#grouping.groups.filter((group) => this.#storesOf(group).length > 0);
     // Explicit stacks of what is still to visit: chains of kernels are deeper than the call stack.
     const stack: { group: Group; before: Group[] }[] = [];
     const enter = (group: Group): void => {
@@ -121,61 +122,63 @@ class Lowering {
         }
       }
     }
-    return result.filter((group) => this.storesOf(group).length > 0);
+    return result.filter((group) => this.#storesOf(group).length > 0);
   }
 
-  private storesOf(group: Group): number[] {
-    const { grouping } = this;
+  #storesOf(group: Group): number[] {
+    const grouping = this.#grouping;
     if (group.kind === "custom") return [...grouping.stored].filter((at) => grouping.groupOf.get(at) === group);
     return [...group.members.keys()].filter((at) => grouping.stored.has(at)).sort((a, b) => a - b);
   }
 
-  private emit(group: Group): void {
-    if (group.kind === "custom") this.emitCustom(group);
-    else if (group.kind === "contract") this.emitContract(group);
-    else this.emitLoop(group);
-    if (group.kind !== "custom") this.countBindings(group, this.kernels.at(-1)!);
+  #emit(group: Group): void {
+    if (group.kind === "custom") this.#emitCustom(group);
+    else if (group.kind === "contract") this.#emitContract(group);
+    else this.#emitLoop(group);
+    if (group.kind !== "custom") this.#countBindings(group, this.#kernels.at(-1)!);
   }
 
-  private countBindings(group: Group, kernel: Kernel): void {
-    const { maxKernelBuffers, bindingsOf } = this.options;
+  #countBindings(group: Group, kernel: Kernel): void {
+    const { maxKernelBuffers, bindingsOf } = this.#options;
     const { reads, writes } = buffersOf(kernel);
-    const touched = [...new Set([...reads, ...writes])].map((at) => this.buffers[at]!);
+    const touched = [...new Set([...reads, ...writes])].map((at) => this.#buffers[at]!);
     const count = touched.reduce((sum, { dtype, size }) => sum + (bindingsOf?.(dtype, size) ?? 1), 0);
     if (count > maxKernelBuffers) this.excess.set(group.anchor, count - maxKernelBuffers);
   }
 
-  private nameOf(group: Group): string {
-    const names = [...group.members.keys()].sort((a, b) => a - b).map((at) => this.program.nodes[at]!.op.name);
-    const where = this.program.nodes[group.anchor]!.where;
+  #nameOf(group: Group): string {
+    const names = [...group.members.keys()].sort((a, b) => a - b).map((at) => this.#program.nodes[at]!.op.name);
+    const where = this.#program.nodes[group.anchor]!.where;
     const shown = names.length > 6 ? [...names.slice(0, 5), `+${names.length - 5}`] : names;
     return `${shown.join("·")}${where ? ` in ${where}` : ""}`;
   }
 
-  private emitCustom(group: Group): void {
-    const node = this.program.nodes[group.anchor]!;
+  #emitCustom(group: Group): void {
+    const node = this.#program.nodes[group.anchor]!;
     if (node.op.kind !== "kernel") throw new Error("a custom group without a kernel");
     const operand = (at: number): Operand => ({
-      buffer: this.bufferOf.get(this.base(at))!,
-      shape: this.program.nodes[at]!.shape,
-      dtype: this.program.nodes[at]!.dtype,
+      buffer: this.#bufferOf.get(this.#base(at))!,
+      shape: this.#program.nodes[at]!.shape,
+      dtype: this.#program.nodes[at]!.dtype,
     });
     const inputs = node.inputs.map((input, i): Operand => {
-      const at = this.grouping.resolve(input);
-      const found = this.grouping.viewOf(node, i);
+      const at = this.#grouping.resolve(input);
+      const found = this.#grouping.viewOf(node, i);
       if (!found) return operand(at);
-      const { shape, dtype } = this.program.nodes[at]!;
-      return { buffer: this.bufferOf.get(this.base(found.base))!, shape, dtype, view: found.view };
+      const { shape, dtype } = this.#program.nodes[at]!;
+      return { buffer: this.#bufferOf.get(this.#base(found.base))!, shape, dtype, view: found.view };
     });
-    const picked = new Map(this.storesOf(group).map((at) => [this.program.nodes[at]!.attributes.index as number, at]));
+    const picked = new Map(
+      this.#storesOf(group).map((at) => [this.#program.nodes[at]!.attributes.index as number, at]),
+    );
     const outputs = node.outputs!.map((spec, index): Operand => {
       const at = picked.get(index);
       if (at !== undefined) return operand(at);
       // Nobody reads this output; the kernel still writes it.
-      this.buffers.push({ dtype: spec.dtype, size: sizeOf(spec.shape), role: "temporary", position: -1 });
-      return { buffer: this.buffers.length - 1, shape: spec.shape, dtype: spec.dtype };
+      this.#buffers.push({ dtype: spec.dtype, size: sizeOf(spec.shape), role: "temporary", position: -1 });
+      return { buffer: this.#buffers.length - 1, shape: spec.shape, dtype: spec.dtype };
     });
-    this.kernels.push({
+    this.#kernels.push({
       kind: "custom",
       name: node.op.name,
       op: node.op,
@@ -185,39 +188,39 @@ class Lowering {
     });
   }
 
-  private emitContract(group: Group): void {
-    const node = this.program.nodes[group.anchor]!;
-    const [a, b] = node.inputs.map((input) => this.grouping.resolve(input)) as [number, number];
+  #emitContract(group: Group): void {
+    const node = this.#program.nodes[group.anchor]!;
+    const [a, b] = node.inputs.map((input) => this.#grouping.resolve(input)) as [number, number];
     const rank = node.shape.length;
     const batchShape = node.shape.slice(0, -2);
     const [m, n] = [node.shape[rank - 2]!, node.shape[rank - 1]!];
-    const k = this.program.nodes[a]!.shape[rank - 1]!;
+    const k = this.#program.nodes[a]!.shape[rank - 1]!;
     if (k === 0 || sizeOf(node.shape) === 0) {
-      this.emitEmptyContract(group);
+      this.#emitEmptyContract(group);
       return;
     }
     const batch = sizeOf(batchShape);
     const build = new ExprBuilder();
     const inner = axis(3, k);
-    const right = (index: readonly Linear[]): Expr => this.lower(build, group, b, [...index, inner, axis(2, n)]);
+    const right = (index: readonly Linear[]): Expr => this.#lower(build, group, b, [...index, inner, axis(2, n)]);
     // A right operand that is the same for the whole batch: one tall product instead of many small ones.
     const shared = batch > 1 && strideIsZero(right(unflatten(axis(0, batch), batchShape)), 0);
     const row = axis(1, shared ? batch * m : m);
     const batchIndex = unflatten(shared ? div(row, m) : axis(0, batch), batchShape);
     const rowIndex = shared ? mod(row, m) : row;
     const position = flatten([...batchIndex, rowIndex, axis(2, n)], node.shape);
-    const stores = this.storesOf(group).map((at): Store => {
-      const index = unflatten(position, this.program.nodes[at]!.shape);
-      return this.store(at, index, this.lowerMember(build, group, at, index));
+    const stores = this.#storesOf(group).map((at): Store => {
+      const index = unflatten(position, this.#program.nodes[at]!.shape);
+      return this.#store(at, index, this.#lowerMember(build, group, at, index));
     });
-    this.kernels.push({
+    this.#kernels.push({
       kind: "contract",
-      name: this.nameOf(group),
+      name: this.#nameOf(group),
       batch: shared ? 1 : batch,
       rows: shared ? batch * m : m,
       columns: n,
       sum: k,
-      a: this.lower(build, group, a, [...batchIndex, rowIndex, inner]),
+      a: this.#lower(build, group, a, [...batchIndex, rowIndex, inner]),
       b: right(batchIndex),
       dtype: node.dtype,
       stores,
@@ -225,72 +228,76 @@ class Lowering {
   }
 
   /** A sum over nothing is 0; the epilogue still runs. */
-  private emitEmptyContract(group: Group): void {
-    const { shape } = this.program.nodes[group.anchor]!;
-    this.emitLoop({ ...group, kind: "loop", outer: shape, full: shape, axes: [] });
+  #emitEmptyContract(group: Group): void {
+    const { shape } = this.#program.nodes[group.anchor]!;
+    this.#emitLoop({ ...group, kind: "loop", outer: shape, full: shape, axes: [] });
   }
 
-  private emitLoop(group: Group): void {
+  #emitLoop(group: Group): void {
     const outer = group.outer;
     const inner = group.axes.map((i) => group.full[i]!);
-    const plain = this.loopKernel(group, separate(group, outer, inner));
+    const plain = this.#loopKernel(group, separate(group, outer, inner));
     const [mergedOuter, mergedInner] = mergeAxes(plain);
     const fewer = mergedOuter.length < plain.outer.length || mergedInner.length < plain.inner.length;
-    this.kernels.push(fewer ? this.loopKernel(group, merged(group, outer, inner, mergedOuter, mergedInner)) : plain);
+    this.#kernels.push(fewer ? this.#loopKernel(group, merged(group, outer, inner, mergedOuter, mergedInner)) : plain);
   }
 
-  private loopKernel(group: Group, space: Space): LoopKernel {
+  #loopKernel(group: Group, space: Space): LoopKernel {
     const build = new ExprBuilder();
     const stages: Stage[] = [];
     const members = [...group.members].sort(([x], [y]) => x - y);
     const stageOf = new Map<number, number>();
     for (const [at] of members) {
-      const { op, dtype, inputs } = this.program.nodes[at]!;
+      const { op, dtype, inputs } = this.#program.nodes[at]!;
       if (op.kind !== "reduce") continue;
-      const input = this.grouping.resolve(inputs[0]!);
-      const value = this.lower(build, group, input, space.index(this.program.nodes[input]!.shape, "inner"), stageOf);
+      const input = this.#grouping.resolve(inputs[0]!);
+      const value = this.#lower(build, group, input, space.index(this.#program.nodes[input]!.shape, "inner"), stageOf);
       stageOf.set(at, stages.length);
       stages.push({ kind: "reduce", op, value, dtype });
     }
     for (const level of ["outer", "inner"] as const) {
       for (const [at, own] of members) {
-        if (own !== level || !this.grouping.stored.has(at)) continue;
-        const index = space.index(this.program.nodes[at]!.shape, level);
-        const value = this.lowerMember(build, group, at, index, stageOf);
-        stages.push({ kind: "store", level, ...this.store(at, index, value) });
+        if (own !== level || !this.#grouping.stored.has(at)) continue;
+        const index = space.index(this.#program.nodes[at]!.shape, level);
+        const value = this.#lowerMember(build, group, at, index, stageOf);
+        stages.push({ kind: "store", level, ...this.#store(at, index, value) });
       }
     }
-    return { kind: "loop", name: this.nameOf(group), outer: space.outer, inner: space.inner, stages };
+    return { kind: "loop", name: this.#nameOf(group), outer: space.outer, inner: space.inner, stages };
   }
 
-  private emitCopy(from: number, position: number): void {
-    const { shape } = this.program.nodes[from]!;
-    const buffer = this.addBuffer(from, "output", position);
+  #emitCopy(from: number, position: number): void {
+    const { shape } = this.#program.nodes[from]!;
+    const buffer = this.#addBuffer(from, "output", position);
     const n = sizeOf(shape);
     const build = new ExprBuilder();
     const at = axis(0, n);
-    const value = build.load(this.bufferOf.get(this.base(from))!, at, this.program.nodes[from]!.dtype);
+    const value = build.load(this.#bufferOf.get(this.#base(from))!, at, this.#program.nodes[from]!.dtype);
     const store: Stage = { kind: "store", level: "outer", buffer, index: at, value };
-    this.kernels.push({ kind: "loop", name: "copy", outer: n === 1 ? [] : [n], inner: [], stages: [store] });
+    this.#kernels.push({ kind: "loop", name: "copy", outer: n === 1 ? [] : [n], inner: [], stages: [store] });
   }
 
-  private store(at: number, index: readonly Linear[], value: Expr): Store {
-    return { buffer: this.bufferOf.get(this.base(at))!, index: flatten(index, this.program.nodes[at]!.shape), value };
+  #store(at: number, index: readonly Linear[], value: Expr): Store {
+    return {
+      buffer: this.#bufferOf.get(this.#base(at))!,
+      index: flatten(index, this.#program.nodes[at]!.shape),
+      value,
+    };
   }
 
   /** The value of a member at its own index (never a load of itself). */
-  private lowerMember(
+  #lowerMember(
     build: ExprBuilder,
     group: Group,
     at: number,
     index: readonly Linear[],
     stageOf?: ReadonlyMap<number, number>,
   ): Expr {
-    return this.value(build, group, at, index, new Map(), stageOf);
+    return this.#value(build, group, at, index, new Map(), stageOf);
   }
 
   /** The value of node `at` at `index`, as seen from inside `group`. */
-  private lower(
+  #lower(
     build: ExprBuilder,
     group: Group,
     at: number,
@@ -298,19 +305,19 @@ class Lowering {
     stageOf?: ReadonlyMap<number, number>,
     memo = new Map<string, Expr>(),
   ): Expr {
-    const base = this.base(at);
-    const inGroup = group.members.has(at) || group.members.has(base) || this.grouping.again.get(base)?.has(group);
-    if (!inGroup && this.bufferOf.has(base)) {
+    const base = this.#base(at);
+    const inGroup = group.members.has(at) || group.members.has(base) || this.#grouping.again.get(base)?.has(group);
+    if (!inGroup && this.#bufferOf.has(base)) {
       return build.load(
-        this.bufferOf.get(base)!,
-        flatten(index, this.program.nodes[at]!.shape),
-        this.program.nodes[at]!.dtype,
+        this.#bufferOf.get(base)!,
+        flatten(index, this.#program.nodes[at]!.shape),
+        this.#program.nodes[at]!.dtype,
       );
     }
-    return this.value(build, group, at, index, memo, stageOf);
+    return this.#value(build, group, at, index, memo, stageOf);
   }
 
-  private value(
+  #value(
     build: ExprBuilder,
     group: Group,
     at: number,
@@ -318,14 +325,14 @@ class Lowering {
     memo: Map<string, Expr>,
     stageOf?: ReadonlyMap<number, number>,
   ): Expr {
-    if (!this.grouping.isShared(at)) return this.compute(build, group, at, index, memo, stageOf);
+    if (!this.#grouping.isShared(at)) return this.#compute(build, group, at, index, memo, stageOf);
     const key = `${at} ${index.map((i) => i.key).join(" ")}`;
     let expr = memo.get(key);
-    if (!expr) memo.set(key, (expr = this.compute(build, group, at, index, memo, stageOf)));
+    if (!expr) memo.set(key, (expr = this.#compute(build, group, at, index, memo, stageOf)));
     return expr;
   }
 
-  private compute(
+  #compute(
     build: ExprBuilder,
     group: Group,
     at: number,
@@ -333,10 +340,10 @@ class Lowering {
     memo: Map<string, Expr>,
     stageOf?: ReadonlyMap<number, number>,
   ): Expr {
-    const node = this.program.nodes[at]!;
+    const node = this.#program.nodes[at]!;
     const { op, dtype } = node;
     const input = (k: number, where: readonly Linear[]): Expr =>
-      this.lower(build, group, this.grouping.resolve(node.inputs[k]!), where, stageOf, memo);
+      this.#lower(build, group, this.#grouping.resolve(node.inputs[k]!), where, stageOf, memo);
     switch (op.kind) {
       case "fill":
         return build.constant(node.attributes.value as number, dtype);
@@ -349,14 +356,14 @@ class Lowering {
           dtype,
         );
       case "view": {
-        const source = this.program.nodes[this.grouping.resolve(node.inputs[0]!)]!.shape;
+        const source = this.#program.nodes[this.#grouping.resolve(node.inputs[0]!)]!.shape;
         const mapped = op.map(symbolic, index, source, node.shape, node.attributes);
         const conditions = openConditions(mapped.conditions ?? []);
         if (conditions === "never") return build.constant(mapped.otherwise ?? 0, dtype);
         return build.guard(conditions, input(0, mapped.index), mapped.otherwise ?? 0);
       }
       case "take": {
-        const table = this.program.nodes[this.grouping.resolve(node.inputs[0]!)]!;
+        const table = this.#program.nodes[this.#grouping.resolve(node.inputs[0]!)]!;
         const rows = table.shape[0]!;
         let id = input(1, [index[0]!]);
         if (id.dtype !== "i32") id = build.apply(castOp, [id], "i32");
