@@ -141,7 +141,10 @@ export const activeDevice = (): Device | null => current;
  * one, what would be chosen at first use. Tensors made from host data move by themselves; computed tensors stay where
  * they are.
  */
-export async function useDevice(device?: DeviceName | Device | GpuDevice, options: DeviceOptions = {}): Promise<Device> {
+export async function useDevice(
+  device?: DeviceName | Device | GpuDevice,
+  options: DeviceOptions = {},
+): Promise<Device> {
   if (device === undefined) return defaultDevice();
   if (typeof device === "string") current = await openDevice(device as DeviceName, options);
   else if (isDevice(device)) current = device;
