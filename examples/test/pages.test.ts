@@ -56,7 +56,10 @@ describe.skipIf(skipAllowed("browser"))("pages", () => {
     it("trains, says where, pauses and goes on, searches, describes, offline and by keyboard", async () => {
       const { page } = site;
       const step = (): Promise<number> => page.evaluate(() => Number(document.body.dataset.step ?? 0));
-      await page.waitForFunction(() => Number(document.body.dataset.step ?? 0) >= 3, null, { timeout: 600_000 });
+      const begun = () =>
+        Number(document.body.dataset.step ?? 0) >= 3 || document.querySelector("#problem")!.textContent !== "";
+      await page.waitForFunction(begun, null, { timeout: 600_000 });
+      expect(await page.textContent("#problem")).toBe("");
       expect(await page.textContent("#device")).toMatch(webgpu ? /WebGPU/ : /WebAssembly/);
       await page.context().setOffline(true);
       await page.focus("#pause");

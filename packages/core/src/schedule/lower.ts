@@ -23,20 +23,30 @@ import { sizeOf } from "../shape.ts";
 import { type Group, Grouping, type Level, type ScheduleOptions } from "./groups.ts";
 import { buffersOf } from "./memory.ts";
 
-/** Plans of one program that are tried until every kernel can bind its buffers. */
-const MOST_PLANS = 16;
+/** Plans of one program in which single groups are made smaller, before all of them are. */
+const PATIENCE = 4;
+
+/** Fewer bindings than these are not worth planning for. */
+const FEWEST = 4;
 
 /**
  * Plans a program as kernels over buffers. Grouping can only estimate what its kernels will touch; where one turns out
- * to touch more than the device can bind, that group is made smaller and the program planned again.
+ * to touch more than the device can bind, that group is made smaller and the program planned again. What a smaller
+ * group leaves may make the next one too large: after a few rounds all groups are made as for a device that binds less.
  */
 export function scheduleProgram(program: Program, options: ScheduleOptions): Schedule {
+  const { name, maxKernelBuffers, bindingsOf } = options;
   const held = new Map<number, number>();
+  let most = maxKernelBuffers;
   for (let round = 1; ; round++) {
-    const lowering = new Lowering(program, options, held);
+    const smaller = { name, maxKernelBuffers: most, ...(bindingsOf && { bindingsOf }) };
+    const lowering = new Lowering(program, options, new Grouping(program, smaller, held));
     const schedule = lowering.schedule();
-    if (lowering.excess.size === 0 || round === MOST_PLANS) return schedule;
+    if (lowering.excess.size === 0 || most <= FEWEST) return schedule;
     for (const [anchor, excess] of lowering.excess) held.set(anchor, (held.get(anchor) ?? 0) + excess);
+    if (round < PATIENCE) continue;
+    held.clear();
+    most--;
   }
 }
 
@@ -57,10 +67,10 @@ class Lowering {
   /** Anchors of groups whose kernels touch too much, with how much too much. */
   readonly excess = new Map<number, number>();
 
-  constructor(program: Program, options: ScheduleOptions, held: ReadonlyMap<number, number>) {
+  constructor(program: Program, options: ScheduleOptions, grouping: Grouping) {
     this.#program = program;
     this.#options = options;
-    this.#grouping = new Grouping(program, options, held);
+    this.#grouping = grouping;
   }
 
   schedule(): Schedule {
