@@ -5,7 +5,11 @@ import type { Schedule } from "../ir/kernel.ts";
 export type Buffer = { readonly dtype: DType; readonly size: number; readonly bytes: number };
 
 /** A schedule made ready for one device: modules or pipelines compiled, temporaries planned. */
-export type Executable = { readonly schedule: Schedule; dispose(): void };
+export type Executable = {
+  readonly schedule: Schedule;
+  /** Gives back what it holds: temporaries, pipelines. */
+  dispose(): void;
+};
 
 /**
  * A device that runs schedules. (The `js` device runs graphs instead; see `backends/js`.)
@@ -21,6 +25,7 @@ export type Backend = {
   readonly bindingsOf?: (dtype: DType, size: number) => number;
   /** Allocates storage for `size` elements. Throws `OutOfMemoryError` or `LimitExceededError`. */
   allocate(dtype: DType, size: number): Buffer;
+  /** Gives the storage back, once runs that use it are done. */
   free(buffer: Buffer): void;
   /** Copies host elements in; f16 and bf16 as stored bits, or as numbers, which are rounded. */
   write(buffer: Buffer, data: HostData): void;
@@ -33,6 +38,8 @@ export type Backend = {
    * only where the scheduler said so. The promise settles with the run's verdict.
    */
   run(executable: Executable, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
+  /** Bytes and buffers in use now, and the most bytes there were. */
   memory(): { bytes: number; buffers: number; peak: number };
+  /** Closes the device; its buffers are lost. */
   dispose(): Promise<void>;
 };
