@@ -1,6 +1,6 @@
 /** The model and how it is trained. `docs/guides/first-clip.md` says what each choice brought. */
 import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
-import { multiPositiveLoss, siglipLoss } from "@vlm/contrastive";
+import { multiPositiveLoss } from "@vlm/contrastive";
 import { context, random, type Tensor } from "@vlm/core";
 import { clipNormalization, type Preprocessor } from "@vlm/image";
 import { AdamW, cosine } from "@vlm/nn";
@@ -42,11 +42,10 @@ export function freshModel(tokenizer: Tokenizer, { loss, seed }: { loss: "clip" 
   return context({ key: random.key(seed) }, () => createCLIP(modelConfig(tokenizer, loss)));
 }
 
-/** CLIP's loss with several right answers, by degrees (`likeness`); SigLIP's asks of each pair by itself. */
+/** CLIP's loss with several right answers, by degrees (`likeness`); SigLIP's own, which asks of each pair by itself. */
 export function lossOf(model: CLIPModel, { image, tokens, alike }: Batch): Tensor {
-  const [i, t] = [model.imageFeatures(image), model.textFeatures(tokens)]; // [B E]
-  if (model.logitBias) return siglipLoss(i, t, model.logitScale, model.logitBias);
-  return multiPositiveLoss(i, t, alike, model.logitScale);
+  if (model.logitBias) return model.loss(image, tokens);
+  return multiPositiveLoss(model.imageFeatures(image), model.textFeatures(tokens), alike, model.logitScale);
 }
 
 export const optimizerFor = (model: CLIPModel, steps: number): AdamW =>
