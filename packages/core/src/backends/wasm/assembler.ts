@@ -197,6 +197,30 @@ export class Code {
     return typeof value === "number" ? this.i32(value) : this.get(value.local);
   }
 
+  /** local += by */
+  advance(local: number, by: number): this {
+    return this.get(local).i32(by).op(op.add).set(local);
+  }
+
+  /** Adds local · factor to what is on the stack. */
+  addTimes(local: number, factor: number): this {
+    return this.get(local).i32(factor).op(op.mul, op.add);
+  }
+
+  /** Pushes ⌈local / by⌉, unsigned. */
+  ceilDiv(local: number, by: number): this {
+    return this.get(local)
+      .i32(by - 1)
+      .op(op.add)
+      .i32(by)
+      .op(op.divU);
+  }
+
+  /** Pushes the lesser of two signed numbers. */
+  least(local: number, other: Bound): this {
+    return this.get(local).bound(other).get(local).bound(other).op(op.ltS, op.select);
+  }
+
   /** The finished body with its local declarations. */
   body(): number[] {
     const groups: number[][] = [];
