@@ -2,7 +2,7 @@
 
 Run from the repository root: python tools/reference/nn_optimizers.py
 The model is y = W₂·tanh(W₁x + b₁) + b₂ with a mean squared error; every fifth batch is another. Lion is not in PyTorch:
-it is written here from algorithm 2 of arXiv:2302.06675.
+it is written here from algorithm 2 of arXiv:2302.06675. PyTorch's Muon iterates in bfloat16: here it does in float32.
 """
 
 import json
@@ -33,6 +33,26 @@ class Lion(torch.optim.Optimizer):
                 update = (b1 * m + (1 - b1) * p.grad).sign() + group["weight_decay"] * p
                 p -= group["lr"] * update
                 m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+torch.Tensor.bfloat16 = torch.Tensor.clone  # Muon's iterations alone use it
+
+
+class Muon:
+    """Muon for the matrices, AdamW for the vectors."""
+
+    def __init__(self, params, lr, weight_decay, adjust):
+        matrices, vectors = [p for p in params if p.ndim == 2], [p for p in params if p.ndim < 2]
+        muon = torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn=adjust)
+        self.both = [muon, torch.optim.AdamW(vectors, lr=lr, weight_decay=0.0)]
+
+    def zero_grad(self):
+        for optimizer in self.both:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.both:
+            optimizer.step()
 
 
 START = {
@@ -97,6 +117,8 @@ RUNS = {
         lambda p: o.AdamW([{"params": [p[0], p[2]], "weight_decay": 0.1}, {"params": [p[1], p[3]], "weight_decay": 0.0}], lr=0.01)
     ),
     "lion": run(lambda p: Lion(p, lr=0.005, weight_decay=0.1)),
+    "muon": run(lambda p: Muon(p, 0.02, 0.1, "match_rms_adamw")),
+    "muon original": run(lambda p: Muon(p, 0.02, 0.1, "original")),
     "adafactor": run(lambda p: o.Adafactor(p, lr=0.05, weight_decay=0.1)),
 }
 # What `train` does besides: each with the data in their order.

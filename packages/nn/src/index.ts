@@ -48,6 +48,7 @@ export { Adam, type AdamOptions, AdamW } from "./optimizers/adam.ts";
 export { clipByGlobalNorm, globalNorm } from "./optimizers/clip.ts";
 export { EMA, type EMAOptions } from "./optimizers/ema.ts";
 export { Lion, type LionOptions } from "./optimizers/lion.ts";
+export { Muon, type MuonOptions } from "./optimizers/muon.ts";
 export {
   Optimizer,
   type OptimizerOptions,

@@ -9,6 +9,7 @@ import {
   Linear,
   Lion,
   Module,
+  Muon,
   type Optimizer,
   type OptimizerOptions,
   SGD,
@@ -53,6 +54,8 @@ const make: Record<keyof typeof fixtures.runs, (model: Net) => Optimizer> = {
   "sgd rates": (m) => new SGD(m, { lr: 0.1, momentum: 0.9, groups: [{ parameters: /^up/, lrScale: 0.2 }] }),
   "adamw groups": (m) => new AdamW(m, { lr: 0.01, weightDecay: 0.1 }),
   lion: (m) => new Lion(m, { lr: 0.005, ...all(0.1) }),
+  muon: (m) => new Muon(m, { lr: 0.02, weightDecay: 0.1, hidden: /./ }),
+  "muon original": (m) => new Muon(m, { lr: 0.02, weightDecay: 0.1, hidden: /./, scale: "original" }),
   adafactor: (m) => new Adafactor(m, { lr: 0.05, ...all(0.1) }),
 };
 

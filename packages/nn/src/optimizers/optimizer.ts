@@ -34,6 +34,8 @@ export type OptimizerOptions = {
 
 /** What `update` gets about one parameter. */
 export type Settings = {
+  /** Where it is in the model. */
+  path: string;
   lr: Tensor; // f32 []
   weightDecay: number;
   /** Number of this update, 1 for the first. */
@@ -70,8 +72,8 @@ export abstract class Optimizer {
     }
   }
 
-  /** Shapes of the tensors kept for a parameter of `shape`; they start at 0. */
-  protected abstract slots(shape: Shape): Readonly<Record<string, Shape>>;
+  /** Shapes of the tensors kept for the parameter of `shape` at `path`; they start at 0. */
+  protected abstract slots(shape: Shape, path: string): Readonly<Record<string, Shape>>;
 
   /** The next value of one parameter and of its slots, all f32. */
   protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, settings: Settings): Updated;
@@ -104,7 +106,7 @@ export abstract class Optimizer {
         cell.value.cast("f32"),
         gradient.cast("f32"),
         Object.fromEntries([...slots].map(([name, slot]) => [name, slot.value])),
-        { lr: lrScale === 1 ? lr : lr.mul(lrScale), weightDecay, step },
+        { path: this.paths.get(cell)!, lr: lrScale === 1 ? lr : lr.mul(lrScale), weightDecay, step },
       );
       write(cell, next.value);
       for (const [name, slot] of slots) write(slot, next.slots[name]!);
@@ -130,8 +132,8 @@ export abstract class Optimizer {
   private slotsOf(cell: Cell): ReadonlyMap<string, Cell> {
     let slots = this.state.get(cell);
     if (!slots) {
-      if (!this.paths.has(cell)) this.foreign(cell);
-      const shapes = Object.entries(this.slots(cell.shape));
+      const path = this.paths.get(cell) ?? this.foreign(cell);
+      const shapes = Object.entries(this.slots(cell.shape, path));
       slots = new Map(shapes.map(([name, shape]) => [name, new Cell(zeros(shape), { owner: "moments" })]));
       this.state.set(cell, slots);
     }
