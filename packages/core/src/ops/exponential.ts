@@ -7,8 +7,8 @@ import { builtin, defineUnary, unary } from "./define.ts";
 
 const floats = ["f32", "f16", "bf16"] as const;
 
-/** (eʳ − 1 − r)/r² for |r| ≤ ½·ln 2: minimax, relative error 2⁻³³ of eʳ. */
-const EXP = [0.5, 0.16666666, 0.04166629, 0.008333499, 0.0013944966, 0.00019790043];
+/** (eʳ − 1 − r)/r² for |r| ≤ ½·ln 2: minimax, error 2⁻²⁷ of eʳ. */
+const EXP = [0.49999994, 0.16666515, 0.041668456, 0.00836941, 0.0013813163];
 /** (log(1 + f) − f + f²/2)/f³ for 1 + f between √½ and √2: minimax, relative error 2⁻²⁷. */
 const LOG = [0.3333333, -0.25000873, 0.2000143, -0.16621561, 0.14195488, -0.13172217, 0.12814419, -0.0766942];
 /** (2·artanh s − 2s)/s³ in s², |s| ≤ 0.1765. */
@@ -20,14 +20,16 @@ const LN2_LOW = -2.1219444e-4;
 /** eˣ = 2ⁿ·eʳ; the power of two is applied in two steps, so that results below 2⁻¹²⁶ and overflow come out right. */
 export function expOf(m: ScalarMath, x: Expr): Expr {
   const bounded = m.min(m.max(x, -104), 89);
-  // Added to 1.5·2²³, a number is rounded to a whole one, which stands in the low bits.
-  const shifted = m.add(m.mul(bounded, Math.LOG2E), 12582912);
-  const n = m.sub(shifted, 12582912);
+  // Added to 1.5·2²³, a number is rounded to a whole one, which stands in the low bits: here n + 254, whose halves are
+  // the exponents, bias and all, of two powers of two. (Shifted to the exponent's place, what is above them drops out.)
+  const magic = 12582912 + 254;
+  const shifted = m.add(m.mul(bounded, Math.LOG2E), magic);
+  const n = m.sub(shifted, magic);
   const r = m.sub(m.sub(bounded, m.mul(n, LN2_HIGH)), m.mul(n, LN2_LOW));
   const power = m.add(m.add(m.mul(m.mul(r, r), m.polynomial(r, EXP)), r), 1);
-  const whole = m.sub(m.bits(shifted, "i32"), 0x4b400000);
+  const whole = m.bits(shifted, "i32");
   const half = m.shr(whole, 1);
-  const twoTo = (k: Expr): Expr => m.bits(m.shl(m.add(k, 127), 23), "f32");
+  const twoTo = (biased: Expr): Expr => m.bits(m.shl(biased, 23), "f32");
   return m.mul(m.mul(power, twoTo(half)), twoTo(m.sub(whole, half)));
 }
 
