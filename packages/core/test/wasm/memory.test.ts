@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Buffer } from "../../src/backends/backend.ts";
 import { Allocator } from "../../src/backends/wasm/allocator.ts";
 import { createWasmBackend } from "../../src/backends/wasm/index.ts";
 import { ExprBuilder } from "../../src/ir/expr.ts";
@@ -53,7 +54,7 @@ test("the same size gets the same place, so a loop does not grow", () => {
 test("memory that is not to be had, double frees and freed buffers are typed errors", async () => {
   const backend = await createWasmBackend({ threads: 1, maximumBytes: 2 ** 23 });
   expect(() => backend.allocate("f32", 2 ** 22)).toThrowErrorMatchingInlineSnapshot(`
-    [OutOfMemoryError: [WASM_MEMORY] wasm: 17 MiB are needed, 2 MiB are held and no more can be had
+    [OutOfMemoryError: [WASM_MEMORY] wasm: no memory for 16777216 bytes; 0 are in use (at most 1048576 so far), 2097152 held, and no more can be had
       use smaller batches or a narrower dtype, dispose of tensors, or use the webgpu device]
   `);
   const buffer = backend.allocate("f32", 100);
@@ -64,6 +65,49 @@ test("memory that is not to be had, double frees and freed buffers are typed err
   `);
   await expect(backend.read(buffer)).rejects.toThrow(/WASM_BUFFER_FREED/);
   expect(backend.memory()).toEqual({ bytes: 0, buffers: 0, peak: 400 });
+});
+
+test("when memory does not grow, the last run's temporaries give way; then it is told, and the device stays usable", async () => {
+  const backend = await createWasmBackend({ threads: 1 });
+  const { memory } = (backend as unknown as { allocator: Allocator }).allocator;
+  const size = 2 ** 20;
+  const executable = await backend.prepare(chain([size, size, size, size]));
+  const buffers = [backend.allocate("f32", size), backend.allocate("f32", size)];
+  const [x, y] = buffers as [Buffer, Buffer];
+  backend.write(x, new Float32Array(size).fill(3));
+  const works = async (): Promise<void> => {
+    await backend.run(executable, [x], [y]);
+    expect((await backend.read(y)).every((value) => value === 3)).toBe(true);
+  };
+  await works();
+  memory.grow = () => {
+    throw new RangeError("injected");
+  };
+  // Without room at the end, the third one of this size fits only where the temporaries were.
+  buffers.push(backend.allocate("f32", size), backend.allocate("f32", size));
+  let error: unknown;
+  while (!error) {
+    try {
+      buffers.push(backend.allocate("f32", size));
+    } catch (thrown) {
+      error = thrown;
+    }
+  }
+  const { bytes, buffers: count } = backend.memory();
+  // No room for another one is left, so the temporaries' is taken.
+  expect(memory.buffer.byteLength - bytes).toBeLessThan(size * 4 + 2 ** 21);
+  expect(error).toMatchObject({
+    name: "OutOfMemoryError",
+    recoverable: true,
+    details: { bytes: size * 4, inUse: expect.any(Number), peak: expect.any(Number) },
+  });
+  expect([bytes, count]).toEqual([buffers.length * size * 4, buffers.length]);
+  await expect(backend.run(executable, [x], [y])).rejects.toMatchObject({ name: "OutOfMemoryError" });
+  for (const buffer of buffers.splice(2)) backend.free(buffer);
+  await works();
+  for (const buffer of [x, y]) backend.free(buffer);
+  expect(backend.memory().buffers).toBe(0);
+  await backend.dispose();
 });
 
 /** A chain of copies through temporaries of the given sizes. */

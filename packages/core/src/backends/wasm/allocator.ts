@@ -21,6 +21,9 @@ export class Allocator {
   private readonly live = new Map<number, number>();
   /** Freed ranges that are not yet joined to their neighbours: addresses by size. */
   private waiting = new Map<number, number[]>();
+  /** Bytes given out now, and at most so far. */
+  private inUse = 0;
+  private peak = 0;
 
   constructor(memory: WebAssembly.Memory, reserved: number, maximumPages: number) {
     this.memory = memory;
@@ -42,6 +45,8 @@ export class Allocator {
       address = this.find(size);
     }
     this.live.set(address, size);
+    this.inUse += size;
+    this.peak = Math.max(this.peak, this.inUse);
     return address;
   }
 
@@ -54,6 +59,7 @@ export class Allocator {
       });
     }
     this.live.delete(address);
+    this.inUse -= size;
     const waiting = this.waiting.get(size);
     if (waiting) waiting.push(address);
     else this.waiting.set(size, [address]);
@@ -68,7 +74,7 @@ export class Allocator {
       if (fit > size) this.give(address + size, fit - size);
     } else {
       address = this.top;
-      this.grow(address + size);
+      this.grow(address + size, size);
       this.top = address + size;
     }
     return address;
@@ -132,8 +138,8 @@ export class Allocator {
     }
   }
 
-  private grow(bytes: number): void {
-    const pages = Math.ceil(bytes / PAGE);
+  private grow(end: number, bytes: number): void {
+    const pages = Math.ceil(end / PAGE);
     const now = this.memory.buffer.byteLength / PAGE;
     if (pages <= now) return;
     // By a quarter at least, so that growth is rare; if that much is not to be had, by what is needed.
@@ -147,10 +153,11 @@ export class Allocator {
         // Tried again with less, then reported.
       }
     }
+    const { inUse, peak } = this;
     throw new VlmError("OutOfMemoryError", "WASM_MEMORY", {
-      what: `wasm: ${Math.ceil(bytes / 2 ** 20)} MiB are needed, ${Math.floor((now * PAGE) / 2 ** 20)} MiB are held and no more can be had`,
+      what: `wasm: no memory for ${bytes} bytes; ${inUse} are in use (at most ${peak} so far), ${now * PAGE} held, and no more can be had`,
       hint: "use smaller batches or a narrower dtype, dispose of tensors, or use the webgpu device",
-      details: { bytes, limit: this.maximumPages * PAGE },
+      details: { bytes, inUse, peak, held: now * PAGE, limit: this.maximumPages * PAGE },
       recoverable: true,
     });
   }

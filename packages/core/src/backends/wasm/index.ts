@@ -137,15 +137,20 @@ class WasmBackend implements Backend {
     return { dtype, size, bytes, address } as WasmBuffer;
   }
 
-  /** Memory; packed operands give way where there is none. */
+  /** Memory; packed operands and the last run's temporaries give way where there is none. */
   private room(bytes: number): number {
     try {
       return this.allocator.allocate(bytes);
-    } catch (error) {
-      if (this.packed.bytes === 0) throw error;
+    } catch {
       this.packed.clear();
+      this.dropArena();
       return this.allocator.allocate(bytes);
     }
+  }
+
+  private dropArena(): void {
+    if (this.arena > 0) this.allocator.free(this.arena);
+    this.arena = this.arenaBytes = 0;
   }
 
   free(buffer: Buffer): void {
@@ -202,7 +207,7 @@ class WasmBackend implements Backend {
   }
 
   async prepare(schedule: Schedule): Promise<Executable> {
-    const block = this.allocator.allocate(blockLayout(schedule).total);
+    const block = this.room(blockLayout(schedule).total);
     try {
       const clock = debugLevel() >= 2 ? new Clock(schedule) : null;
       const plan = renderPlan(schedule, this.library, this.threads, block, clock !== null);
@@ -259,8 +264,7 @@ class WasmBackend implements Backend {
   /** The address of at least `bytes` bytes for the plan that runs next. */
   private reserve(bytes: number): number {
     if (bytes > this.arenaBytes) {
-      if (this.arena > 0) this.allocator.free(this.arena);
-      this.arena = this.arenaBytes = 0;
+      this.dropArena();
       this.arena = this.room(bytes);
       this.arenaBytes = bytes;
     }
