@@ -63,6 +63,8 @@ worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
     element("device").textContent = data.device === "webgpu" ? "on the GPU (WebGPU)" : "on the CPU (WebAssembly)";
     document.body.dataset.device = data.device;
     search();
+  } else if (data.kind === "compiling") {
+    if (step === 0) element("figures").textContent = `compiling: ${data.ready} of ${data.total} kernels`;
   } else if (data.kind === "progress") {
     step = data.step;
     document.body.dataset.step = String(step);

@@ -18,6 +18,7 @@ export type Found = { index: number; score: number };
 
 export type FromWorker =
   | { kind: "ready"; device: string; emoji: number; weights: number }
+  | { kind: "compiling"; ready: number; total: number }
   | { kind: "progress"; step: number; steps: number; loss: number; imagesPerSecond: number }
   | { kind: "done" }
   | { kind: "answer"; id: number; found: Found[] }

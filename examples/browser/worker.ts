@@ -1,6 +1,6 @@
 /** Trains a CLIP off the main thread, and answers while it does. */
 import { CLIP, createCLIP } from "@vlm/clip";
-import { type Device, fromHost, openDevice, useDevice } from "@vlm/core";
+import { type Device, fromHost, onCompile, openDevice, useDevice } from "@vlm/core";
 import {
   clipNormalization,
   clipPreprocessor,
@@ -39,6 +39,7 @@ async function bestDevice(wanted: "webgpu" | "wasm" | "best"): Promise<Device> {
 
 async function start({ sheet, words, device, steps }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
   const { name } = await bestDevice(device);
+  onCompile(({ ready, total }) => say({ kind: "compiling", ready, total }));
   const emoji = (await (await fetch(words)).json()) as EmojiWords[];
   const drawings = await readImage(sheet);
   const images = emoji.map((_, i) =>

@@ -116,7 +116,8 @@ export class Cell {
 
   /** Takes back `advance` after a failed run. For the runtime. */
   retreat(to: Node): void {
-    this.node = to;
+    // Where the run before failed too, it has gone back further already.
+    if (!(to.storage as RealStorage | null)?.failure) this.node = to;
   }
 }
 

@@ -1,15 +1,18 @@
 /** Functions recorded once per argument structure and replayed as one plan. */
 import { type Cell, REPLACED, settleCopies } from "./cell.ts";
 import { currentContext, snapshotContext } from "./context.ts";
+import { debugLevel } from "./debug.ts";
 import { bytesPerElement } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { Node } from "./graph/node.ts";
 import { buildProgram, type Program } from "./graph/program.ts";
 import { copyOf } from "./ops/copy.ts";
+import type { IndexCheck } from "./ops/indices.ts";
 import { dataOp } from "./ops/source.ts";
 import { type Device, defaultDevice } from "./runtime/device.ts";
 import { frozenSet } from "./runtime/frozen.ts";
 import { cutHistory } from "./runtime/history.ts";
+import { flagsOf } from "./runtime/index-checks.ts";
 import { enqueue, execute, RealStorage, release, submit } from "./runtime/realize.ts";
 import { record, Trace } from "./runtime/trace.ts";
 import { sizeOf } from "./shape.ts";
@@ -20,10 +23,20 @@ type Source = { argument: number } | { cell: Cell } | { captured: Node };
 
 type Plan = {
   program: Program;
+  checks: readonly IndexCheck[];
   sources: readonly Source[];
   /** The function's result with tensors replaced by output positions. */
   result: Tree<OutputAt>;
   writes: readonly Cell[];
+};
+
+/** Options of `compile`. */
+export type CompileOptions = {
+  /**
+   * When it fires, calls that wait for their turn or for the device to compile their kernels reject with its reason, as
+   * later calls do, and their cells are not written. (The driver goes on: another function finds its kernels ready.)
+   */
+  signal?: AbortSignal | undefined;
 };
 
 class OutputAt {
@@ -40,6 +53,7 @@ class OutputAt {
  */
 export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
   fn: (...args: A) => R,
+  options: CompileOptions = {},
 ): (...args: A) => Promise<R> {
   // Least recently used first: texts of every length would else keep a plan each.
   const plans = new Map<string, Plan>();
@@ -47,14 +61,14 @@ export function compile<A extends readonly unknown[], R extends Tree<Tensor>>(
     // What is ambient is that of the call, not of the time when the device has been opened.
     const asCalled = snapshotContext();
     const tensors: Tensor[] = [];
-    const structure = `${currentContext().training} ${frozenSet()} ${describe(args, tensors)}`;
+    const structure = `${currentContext().training} ${debugLevel() === 1} ${frozenSet()} ${describe(args, tensors)}`;
     const device = await defaultDevice();
     const key = `${device.name} ${structure}`;
     const plan = plans.get(key) ?? asCalled(() => trace(fn, args, tensors, device));
     plans.delete(key);
     plans.set(key, plan);
     if (plans.size > KEPT_PLANS) plans.delete(plans.keys().next().value!);
-    return run(plan, tensors, device) as R;
+    return run(plan, tensors, device, options.signal) as R;
   };
 }
 
@@ -113,7 +127,8 @@ function trace<A extends readonly unknown[]>(
   });
   const writes = [...recording.writes.keys()];
   for (const cell of writes) outputs.push(copyOf(recording.writes.get(cell)!));
-  const { program, leaves } = buildProgram(outputs, device.supports);
+  const { checks, flags } = flagsOf(outputs);
+  const { program, leaves } = buildProgram([...outputs, ...flags], device.supports);
   const argumentOf = new Map(placeholders.map((placeholder, i) => [placeholder.node, i]));
   const cellOf = new Map([...recording.reads].map(([cell, node]) => [node, cell]));
   const sources = leaves.map((leaf): Source => {
@@ -122,7 +137,7 @@ function trace<A extends readonly unknown[]>(
     const cell = cellOf.get(leaf);
     return cell ? { cell } : { captured: leaf };
   });
-  return { program, sources, result: shape, writes };
+  return { program, checks, sources, result: shape, writes };
 }
 
 function replaceTensors(value: unknown, from: readonly Tensor[], to: readonly Tensor[]): unknown {
@@ -140,15 +155,15 @@ function replaceTensors(value: unknown, from: readonly Tensor[], to: readonly Te
   return result;
 }
 
-function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tensor> {
-  const { program, writes } = plan;
+function run(plan: Plan, tensors: readonly Tensor[], device: Device, signal: AbortSignal | undefined): Tree<Tensor> {
+  const { program, checks, writes } = plan;
   const leaves = plan.sources.map((source) => {
     if ("argument" in source) return tensors[source.argument]!.node;
     return "cell" in source ? source.cell.current() : source.captured;
   });
   // Lazy arguments and first values are computed first, in the same queue; whoever reads the results gets their errors.
   submit(leaves.filter((leaf) => !leaf.storage)).catch(() => {});
-  const specs = program.outputs.map((at) => program.nodes[at]!);
+  const specs = program.outputs.slice(0, program.outputs.length - 2 * checks.length).map((at) => program.nodes[at]!);
   const values = specs.length - writes.length;
   let settle!: (verdict: Promise<void>) => void;
   const ready = new Promise<void>((resolve) => {
@@ -168,11 +183,12 @@ function run(plan: Plan, tensors: readonly Tensor[], device: Device): Tree<Tenso
   const before = writes.map((cell, i) => cell.advance(storages[values + i]!));
   cutHistory(new Set(before));
   settle(
-    enqueue(() => execute(device, program, leaves, storages)).then(
+    enqueue(() => execute(device, program, leaves, storages, checks, signal), signal).then(
       () => {
         for (const node of before) release(node, REPLACED);
       },
       (error) => {
+        for (const storage of storages) storage.failure ??= error;
         writes.forEach((cell, i) => {
           cell.retreat(before[i]!);
         });

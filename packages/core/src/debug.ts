@@ -1,6 +1,6 @@
 /**
- * `VLM_DEBUG` levels: 1 devices, and where tensors were made, 2 time per kernel, 3 plans and what was fused, 4 kernel
- * source. Each level includes those below. In a page: `?VLM_DEBUG=3`.
+ * `VLM_DEBUG` levels: 1 devices, and where tensors were made (at this level alone, devices check indices too), 2 time per
+ * kernel, 3 plans and what was fused, 4 kernel source. Each level includes those below. In a page: `?VLM_DEBUG=3`.
  */
 import type { Schedule } from "./ir/kernel.ts";
 

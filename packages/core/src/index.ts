@@ -1,6 +1,7 @@
 export type { Backend, Buffer, Executable } from "./backends/backend.ts";
 export { Cell, type CellGroup, type CellOptions, commit, isCellGroup } from "./cell.ts";
-export { compile } from "./compile.ts";
+export { type CompileOptions, compile } from "./compile.ts";
+export { type CompileProgress, onCompile } from "./compile-progress.ts";
 export { type Context, context, currentContext, drawKey } from "./context.ts";
 export { type DebugEvent, onDebug } from "./debug.ts";
 export { type ComputeType, DTYPES, type DType, type HostArray, type HostData } from "./dtype.ts";

@@ -34,6 +34,12 @@ export type Backend = {
   /** Compiles. May be asynchronous (pipelines, WebAssembly modules). */
   prepare(schedule: Schedule): Promise<Executable>;
   /**
+   * For devices that tell late whether they have memory: settles once there is enough for these fresh buffers and for
+   * the run's temporaries. Before it rejects with `OutOfMemoryError` it gives unused memory back and tries once more;
+   * nothing may have been written to the buffers yet.
+   */
+  ensure?(executable: Executable, buffers: readonly Buffer[]): Promise<void>;
+  /**
    * Submits one run. Inputs and outputs are in schedule position order; an output may be the same buffer as an input
    * only where the scheduler said so. The promise settles with the run's verdict.
    */

@@ -92,11 +92,11 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
       .cast("f32")
       .reshape([x.size / Math.max(1, classes), classes]);
   const ids = dense ? rows(target) : target.cast("i32").reshape([-1]);
-  if (!dense) checkRange("crossEntropy", target, classes, ignoreIndex);
   const [losses] = callKernel(crossEntropyOp, [rows(logits), ids], { smoothing });
   if (dense) return finish(losses!, reduction, rest, null);
   const counted = ids.ne(ignoreIndex);
   const known = bitAnd(ids.ge(0), ids.lt(classes)).where(losses!, Number.NaN);
+  checkRange("crossEntropy", target, classes, known, ignoreIndex);
   return finish(counted.where(known, 0), reduction, rest, counted);
 }
 

@@ -1,7 +1,9 @@
 /** What reading and writing by index have in common. */
 import { currentPath } from "../context.ts";
+import { debugLevel } from "../debug.ts";
 import { expectDType, type HostArray } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
 import { rowMajor } from "../ir/linear.ts";
 import { type Shape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -14,18 +16,28 @@ export function asIndices(op: string, ids: Tensor): Tensor {
   return ids.cast("i32");
 }
 
-/** Indices that the host knows are checked at the call, all but `ignored`; the others show when the graph runs. */
-export function checkRange(op: string, ids: Tensor, limit: number, ignored?: number): void {
+/** Indices of an op: whole numbers from 0 to limit − 1, or `ignored`. */
+export type IndexCheck = { op: string; ids: Tensor; limit: number; ignored: number | undefined; where: string | null };
+
+/** Checks that are made when a node is computed, at `VLM_DEBUG=1`. */
+export const indexCheckOf = new WeakMap<Node, IndexCheck>();
+
+/** Indices that the host knows are checked at once, all but `ignored`; the others when `made` from them is computed. */
+export function checkRange(op: string, ids: Tensor, limit: number, made: Tensor, ignored?: number): void {
   const host = ids.node.attributes.host as HostArray | undefined;
+  const check = { op, ids, limit, ignored, where: currentPath() };
   const at = host?.findIndex((id) => !(id >= 0 && id < limit) && id !== ignored) ?? -1;
-  if (at < 0) return;
-  throw new VlmError("IndexRangeError", "INDEX_RANGE", {
-    what: `${op}: index ${host![at]} at position ${at} of ${shown(ids.shape)}, for ${limit} places`,
-    where: currentPath() ?? undefined,
-    hint: limit > 0 ? `indices run from 0 to ${limit - 1}` : "an empty axis has none",
-    details: { op, index: host![at], position: at, limit },
-  });
+  if (at >= 0) throw indexRangeError(check, host![at]!, at);
+  if (!host && ids.size > 0 && debugLevel() === 1) indexCheckOf.set(made.node, check);
 }
+
+export const indexRangeError = ({ op, ids, limit, where }: IndexCheck, index: number, position: number): VlmError =>
+  new VlmError("IndexRangeError", "INDEX_RANGE", {
+    what: `${op}: index ${index} at position ${position} of ${shown(ids.shape)}, for ${limit} places`,
+    where: where ?? undefined,
+    hint: limit > 0 ? `indices run from 0 to ${limit - 1}` : "an empty axis has none",
+    details: { op, index, position, limit },
+  });
 
 /** Row-major positions in x that `index` means along `axis`; −1 where it is out of range. */
 export function flatPositions(index: Tensor, shape: Shape, axis: number): Tensor {

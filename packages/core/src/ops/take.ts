@@ -21,15 +21,17 @@ function takeRows(table: Tensor, ids: Tensor): Tensor {
 
 /**
  * Slices of x along an axis by integer `ids`: the axis is replaced by the axes of `ids`. Throws `IndexRangeError` for
- * an index outside 0 … n − 1 in a tensor made from host data; one that is computed gives NaN (0 for integers).
+ * an index outside 0 … n − 1 in a tensor made from host data; one that is computed gives NaN (0 for integers), and the
+ * same error when the result is read at `VLM_DEBUG=1`.
  */
 export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
   const at = axisOf("take", axis, x.rank);
   const flat = asIndices("take", ids).reshape([-1]);
-  checkRange("take", ids, x.shape[at]!);
   const order = [at, ...x.shape.map((_, i) => i).filter((i) => i !== at)];
   const rest = [...x.shape.slice(0, at), ...x.shape.slice(at + 1)];
-  const rows = takeRows(x.permute(order).reshape([x.shape[at]!, sizeOf(rest)]), flat).reshape([...ids.shape, ...rest]);
+  const taken = takeRows(x.permute(order).reshape([x.shape[at]!, sizeOf(rest)]), flat);
+  checkRange("take", ids, x.shape[at]!, taken);
+  const rows = taken.reshape([...ids.shape, ...rest]);
   if (at === 0) return rows;
   const axes = rows.shape.map((_, i) => i);
   const before = axes.slice(ids.rank, ids.rank + at);
@@ -46,7 +48,8 @@ export const embedding = (ids: Tensor, table: Tensor): Tensor => take(table, ids
 export function gather(x: Tensor, index: Tensor, axis = -1): Tensor {
   const at = axisOf("gather", axis, x.rank);
   checkIndex("gather", x, index, at);
-  checkRange("gather", index, x.shape[at]!);
   const flat = flatPositions(asIndices("gather", index), x.shape, at).reshape([-1]);
-  return takeRows(x.reshape([x.size, 1]), flat).reshape(index.shape);
+  const taken = takeRows(x.reshape([x.size, 1]), flat);
+  checkRange("gather", index, x.shape[at]!, taken);
+  return taken.reshape(index.shape);
 }

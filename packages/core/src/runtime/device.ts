@@ -24,6 +24,8 @@ export type Device = {
   read(buffer: Buffer): Promise<HostArray>;
   /** Compiles a program: kernels, order and memory plan. */
   prepare(program: Program): Promise<Prepared>;
+  /** Settles once there is memory for these fresh buffers and for the run, on devices that tell late (see `Backend`). */
+  ensure?(prepared: Prepared, buffers: readonly Buffer[]): Promise<void> | undefined;
   /** The promise settles with the run's verdict; runs happen in the order of the calls. */
   run(prepared: Prepared, inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
   /** Bytes and buffers in use now, and the most bytes there were. */
@@ -46,6 +48,12 @@ export type DeviceOptions = {
    * Throws `FeatureMissingError` where the adapter has no `shader-f16`.
    */
   f16?: boolean;
+  /**
+   * What happens after the default device was lost. "throw" (the default): every computation throws `DeviceLostError`
+   * until `useDevice` chooses another one. "wasm": with a warning, computations whose tensors have host copies go on
+   * there, many times slower; what was computed on the lost device is gone.
+   */
+  onLost?: "throw" | "wasm";
   /** Greatest memory of the wasm device in bytes; default 4 GiB. */
   maximumBytes?: number;
   /**
@@ -66,6 +74,8 @@ export async function enableRelaxedSimd(): Promise<boolean> {
 }
 
 let current: Device | null = null;
+/** Takes over when `current` is lost. */
+let standIn: DeviceName | null = null;
 let pending: Promise<Device> | null = null;
 const devices = new Map<string, Promise<Device>>();
 
@@ -74,10 +84,11 @@ const environment = (name: string): string | undefined =>
 
 /** The device that new tensors go to; chosen at first use: `VLM_DEVICE`, else hardware WebGPU, else wasm. */
 export function defaultDevice(): Promise<Device> {
-  if (current) return Promise.resolve(current);
+  const active = activeDevice();
+  if (active) return Promise.resolve(active);
   pending ??= chooseDevice().then(
     (device) => {
-      current ??= device;
+      current = activeDevice() ?? device;
       pending = null;
       return current;
     },
@@ -90,6 +101,10 @@ export function defaultDevice(): Promise<Device> {
 }
 
 async function chooseDevice(): Promise<Device> {
+  if (current && standIn) {
+    console.warn(`@vlm/core: ${standIn} goes on for ${current.name}: ${current.lost}`);
+    return openDevice(standIn);
+  }
   const wanted = environment("VLM_DEVICE");
   if (wanted) return openDevice(wanted as DeviceName);
   const { hasHardwareAdapter } = await import("../backends/webgpu/adapter.ts");
@@ -98,16 +113,38 @@ async function chooseDevice(): Promise<Device> {
   return openDevice("wasm");
 }
 
+/** Losses of GPU devices, and when another one was asked for. */
+let losses: { error: Error; at: number }[] = [];
+const MOST_LOSSES = 3;
+const LOSS_MINUTES = 10;
+
+/** Throws when GPUs are lost again and again: browsers give no more of them, and drivers take the desktop along. */
+function noteLoss(error: Error): void {
+  const now = Date.now();
+  losses = losses.filter(({ at }) => now - at < LOSS_MINUTES * 60_000);
+  if (error.name !== "DeviceLostError") return;
+  if (!losses.some((loss) => loss.error === error)) losses.push({ error, at: now });
+  if (losses.length < MOST_LOSSES) return;
+  throw new VlmError("BackendUnavailableError", "WEBGPU_LOST_AGAIN", {
+    what: `webgpu: lost ${losses.length} times in ${LOSS_MINUTES} minutes, so no other device is opened for now`,
+    hint: 'use the "wasm" device, or another driver',
+    details: { history: losses.map((loss) => ({ at: loss.at, message: loss.error.message })) },
+    cause: error,
+  });
+}
+
 /**
- * Opens a device once per name, and anew after it was lost. Throws `BackendUnavailableError` with what to install or
- * enable.
+ * Opens a device once per name, and anew after it was lost, at most twice in ten minutes. Throws
+ * `BackendUnavailableError` with what to install or enable, or with the history of losses.
  */
 export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   const key = `${name} ${JSON.stringify(options)}`;
   const known = devices.get(key);
-  if (known && !(await known).lost) return known;
+  const lost = known && (await known).lost;
+  if (known && !lost) return known;
   // Others may have waited for the same loss.
   if (devices.get(key) !== known) return openDevice(name, options);
+  if (lost) noteLoss(lost);
   const device = makeDevice(name, options);
   devices.set(key, device);
   device.catch(() => {
@@ -133,8 +170,8 @@ async function makeDevice(name: DeviceName, options: DeviceOptions): Promise<Dev
   });
 }
 
-/** The device chosen so far, or null before first use. */
-export const activeDevice = (): Device | null => current;
+/** The device chosen so far, or null before first use, and when another one is to take a lost one's place. */
+export const activeDevice = (): Device | null => (current?.lost && standIn ? null : current);
 
 /**
  * Makes a device the default for new tensors: a name, an opened device, or the application's own `GPUDevice`; without
@@ -146,9 +183,11 @@ export async function useDevice(
   options: DeviceOptions = {},
 ): Promise<Device> {
   if (device === undefined) return defaultDevice();
-  if (typeof device === "string") current = await openDevice(device as DeviceName, options);
+  const { onLost, ...rest } = options;
+  if (typeof device === "string") current = await openDevice(device as DeviceName, rest);
   else if (isDevice(device)) current = device;
   else current = await adoptGpuDevice(device);
+  standIn = onLost === "wasm" ? "wasm" : null;
   return current;
 }
 

@@ -3,16 +3,18 @@
  * verdict is attached to the storage it made and is thrown by whoever reads it.
  */
 import type { Buffer } from "../backends/backend.ts";
-import { bytesPerElement, type HostArray, type HostData, hostArray } from "../dtype.ts";
+import { bytesPerElement, type DType, type HostArray, type HostData, hostArray } from "../dtype.ts";
 import { isVlmError, VlmError } from "../errors.ts";
 import { bitsToFloats } from "../float-bits.ts";
 import type { Node, Storage } from "../graph/node.ts";
 import { buildProgram, type Program } from "../graph/program.ts";
 import { copyOf } from "../ops/copy.ts";
+import type { IndexCheck } from "../ops/indices.ts";
 import { shown, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { activeDevice, type Device, defaultDevice } from "./device.ts";
+import { activeDevice, type Device, defaultDevice, type Prepared } from "./device.ts";
 import { noteHistory } from "./history.ts";
+import { checked, flagsOf } from "./index-checks.ts";
 import { oldUploads, pressure, unwatch, watch } from "./memory.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { assertNotTracing } from "./trace.ts";
@@ -65,9 +67,17 @@ const MOST_IN_FLIGHT = 2;
 /** A started run. (An object, since a promise for a promise is one promise.) */
 type Started = { verdict: Promise<void> };
 
-/** Starts runs in the order they were given, at most two at a time; settles with the run's verdict. */
-export function enqueue(start: () => Promise<Started>): Promise<void> {
-  const started = tail.then(start);
+/**
+ * Starts runs in the order they were given, at most two at a time; settles with the run's verdict. A run whose signal
+ * fires before its turn is left out.
+ */
+export function enqueue(start: () => Promise<Started>, signal?: AbortSignal): Promise<void> {
+  let begun = false;
+  const started = tail.then(() => {
+    begun = true;
+    signal?.throwIfAborted();
+    return start();
+  });
   tail = started.then(
     async ({ verdict }) => {
       inFlight.push(verdict.catch(() => {}));
@@ -75,7 +85,7 @@ export function enqueue(start: () => Promise<Started>): Promise<void> {
     },
     () => {},
   );
-  return started.then(({ verdict }) => verdict);
+  return unlessAborted(started, signal, () => !begun).then(({ verdict }) => verdict);
 }
 
 type First = { value: Node; owner: string; reads: readonly Node[] };
@@ -122,7 +132,8 @@ export function submit(nodes: readonly Node[], owner = "tensors", owners: readon
   else {
     const device = deviceOf(wanted) ?? activeDevice();
     // Before a device is open it is not known which kernels it has: then every kernel is its reference.
-    const { program, leaves } = buildProgram(wanted, device?.supports ?? (() => false));
+    const { checks, flags } = flagsOf(wanted);
+    const { program, leaves } = buildProgram([...wanted, ...flags], device?.supports ?? (() => false));
     bear([...nodes, ...leaves]);
     noteHistory(wanted, leaves);
     let settle!: (verdict: Promise<void>) => void;
@@ -137,66 +148,131 @@ export function submit(nodes: readonly Node[], owner = "tensors", owners: readon
       node.storage = storage;
       return storage;
     });
-    settle(enqueue(async () => execute(device ?? (await defaultDevice()), program, leaves, storages)));
+    settle(enqueue(async () => execute(device ?? (await defaultDevice()), program, leaves, storages, checks)));
   }
   return Promise.all(nodes.map((node) => storageOf(node).ready)).then(() => {});
 }
 
-/** Starts a program: inputs from the leaves' storages, outputs into the given ones. */
+/** Starts a program: inputs from the leaves' storages, outputs into the given ones, and behind them the checks' flags. */
 export async function execute(
   device: Device,
   program: Program,
   leaves: readonly Node[],
   outputs: readonly RealStorage[],
+  checks: readonly IndexCheck[],
+  signal?: AbortSignal,
 ): Promise<Started> {
   try {
-    return await start(device, program, leaves, outputs);
+    const prepared = await unlessAborted(cache.get(device, program), signal);
+    return await start(device, program, prepared, leaves, outputs, checks);
   } catch (error) {
-    for (const storage of outputs) storage.failure = error;
-    throw error;
+    const failure = signal?.aborted ? error : typed(error);
+    for (const storage of outputs) storage.failure = failure;
+    throw failure;
   }
 }
+
+/** The promise, or the signal's reason if that comes first, and as long as `may` holds. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, may = () => true): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      if (may()) reject(signal.reason);
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    promise.finally(() => signal.removeEventListener("abort", stop)).then(resolve, reject);
+  });
+}
+
+const typed = (error: unknown): VlmError =>
+  isVlmError(error)
+    ? error
+    : new VlmError("GraphError", "RUN_FAILED", { what: `a computation failed: ${String(error)}`, cause: error });
 
 async function start(
   device: Device,
   program: Program,
+  prepared: Prepared,
   leaves: readonly Node[],
   outputs: readonly RealStorage[],
+  checks: readonly IndexCheck[],
 ): Promise<Started> {
-  const prepared = await cache.get(device, program);
   await pressure();
-  const inputs = leaves.map((leaf) => bufferOf(leaf, device));
+  const fresh = leaves.filter((leaf) => needsUpload(leaf, device));
+  if (fresh.length > 0) await upload(fresh, device, prepared);
   for (const old of oldUploads(leaves.map((leaf) => storageOf(leaf)))) freeNow(old);
-  const buffers: Buffer[] = [];
-  try {
-    for (const at of program.outputs) {
-      const { dtype, shape } = program.nodes[at]!;
-      buffers.push(device.allocate(dtype, sizeOf(shape)));
-    }
-  } catch (error) {
+  const specs = program.outputs.map((at) => program.nodes[at]!);
+  const buffers = await allocateAll(specs, device, prepared);
+  const inputs = leaves.flatMap((leaf) => storageOf(leaf).buffer ?? []);
+  if (inputs.length < leaves.length) {
+    // Somebody disposed of an input meanwhile.
     for (const buffer of buffers) device.free(buffer);
-    throw error;
+    const leaf = leaves.find((input) => storageOf(input).buffer === null)!;
+    throw goneError(leaf, storageOf(leaf).gone);
   }
   outputs.forEach((storage, i) => {
     storage.device = device;
     storage.buffer = buffers[i]!;
     watch(storage);
   });
-  const run = device.run(prepared, inputs, buffers);
+  const done = device.run(prepared, inputs, buffers);
+  const run = checks.length === 0 ? done : checked(done, device, checks, buffers.slice(outputs.length));
   // A run on the results of a failed run has failed too.
   const open = leaves.map((leaf) => storageOf(leaf)).filter((storage) => !storage.settled);
   const verdict = open.length === 0 ? run : Promise.all([run, ...open.map((storage) => storage.ready)]).then(() => {});
   verdict.catch((error) => {
     for (const storage of outputs) {
-      storage.failure = error;
+      storage.failure = typed(error);
       releaseStorage(storage, "its computation failed");
     }
   });
   return { verdict };
 }
 
-/** The device memory of a leaf, uploading host data on first use. */
-function bufferOf(leaf: Node, device: Device): Buffer {
+/** Memory for all of these, or for none. */
+async function allocateAll(
+  specs: readonly { dtype: DType; shape: readonly number[] }[],
+  device: Device,
+  prepared: Prepared,
+): Promise<Buffer[]> {
+  const buffers: Buffer[] = [];
+  try {
+    for (const { dtype, shape } of specs) buffers.push(device.allocate(dtype, sizeOf(shape)));
+    const told = device.ensure?.(prepared, buffers);
+    if (told) await told;
+  } catch (error) {
+    for (const buffer of buffers) device.free(buffer);
+    throw error;
+  }
+  return buffers;
+}
+
+/** Copies host data to the device. */
+async function upload(leaves: readonly Node[], device: Device, prepared: Prepared): Promise<void> {
+  const buffers = await allocateAll(leaves, device, prepared);
+  try {
+    leaves.forEach((leaf, i) => {
+      const { gone } = storageOf(leaf);
+      if (gone !== null) throw goneError(leaf, gone);
+      device.write(buffers[i]!, leaf.attributes.host as HostData);
+    });
+  } catch (error) {
+    for (const buffer of buffers) device.free(buffer);
+    throw error;
+  }
+  leaves.forEach((leaf, i) => {
+    const storage = storageOf(leaf);
+    storage.uploaded = true;
+    storage.origin = leaf.origin;
+    storage.device = device;
+    storage.buffer = buffers[i]!;
+    watch(storage);
+  });
+}
+
+/** Whether a leaf is host data that the device does not have yet. Throws where its data is lost or elsewhere. */
+function needsUpload(leaf: Node, device: Device): boolean {
   const storage = storageOf(leaf);
   if (storage.gone !== null || storage.failure !== null) throw goneError(leaf, storage.gone);
   const host = leaf.attributes.host as HostData | undefined;
@@ -211,22 +287,9 @@ function bufferOf(leaf: Node, device: Device): Buffer {
     }
     freeNow(storage);
   }
-  if (storage.buffer === null) {
-    if (!host) throw goneError(leaf, null);
-    const buffer = device.allocate(leaf.dtype, leaf.size);
-    try {
-      device.write(buffer, host);
-    } catch (error) {
-      device.free(buffer);
-      throw error;
-    }
-    storage.uploaded = true;
-    storage.origin = leaf.origin;
-    storage.device = device;
-    storage.buffer = buffer;
-    watch(storage);
-  }
-  return storage.buffer;
+  if (storage.buffer !== null) return false;
+  if (!host) throw goneError(leaf, null);
+  return true;
 }
 
 /** The error of the run that was to make a node, or why its data was given up since. */
@@ -287,8 +350,8 @@ export async function read(node: Node): Promise<HostArray> {
     if (storage.gone !== null) throw goneError(node, storage.gone);
     return await storage.device!.read(storage.buffer!);
   } catch (error) {
-    if (isVlmError(error)) throw error;
-    throw new VlmError("GraphError", "RUN_FAILED", { what: `a computation failed: ${String(error)}`, cause: error });
+    // A run that was aborted has failed by the signal's reason.
+    throw error === storage.failure ? error : typed(error);
   }
 }
 

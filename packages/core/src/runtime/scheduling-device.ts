@@ -36,6 +36,7 @@ export function schedulingDevice(backend: Backend): Device {
       const executable = await backend.prepare(schedule);
       return { executable, kernels: schedule.kernels.length, dispose: () => executable.dispose() };
     },
+    ensure: (prepared, buffers) => backend.ensure?.((prepared as PreparedSchedule).executable, buffers),
     run: (prepared, inputs, outputs) => backend.run((prepared as PreparedSchedule).executable, inputs, outputs),
     memory: () => backend.memory(),
     dispose: () => backend.dispose(),

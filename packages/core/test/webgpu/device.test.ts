@@ -106,6 +106,23 @@ describe("plans", () => {
     for (const executable of executables) executable.dispose();
   });
 
+  it("work that takes long is several submissions, with the same result", async () => {
+    const { device, destroy, calls } = await faultyDevice("throws", 0, { only: "submit" });
+    const schedule = chain(16);
+    const inputs = inputsOf(schedule, 1);
+    const submits: number[] = [];
+    for (const submitWork of [undefined, 1]) {
+      const cut = await createWebGpuBackend({ device, software: true, tune: false, ...(submitWork && { submitWork }) });
+      const before = calls();
+      expect(difference(schedule, await runOn(cut, schedule, inputs), expected(schedule, inputs))).toBeNull();
+      // One reads the result.
+      submits.push(calls() - before - 1);
+      await cut.dispose();
+    }
+    expect(submits).toEqual([1, 3]);
+    destroy();
+  });
+
   it("other sizes need no other pipelines", async () => {
     await same(backend, sums(40, 1000));
     await same(backend, scaled(1000, 3));

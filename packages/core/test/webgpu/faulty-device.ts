@@ -12,6 +12,8 @@ export type FaultyDevice = {
   happened(): boolean;
   /** Buffers created and not destroyed. */
   buffers(): number;
+  /** From now on nothing fails. */
+  relent(): void;
   /** An error outside every scope. */
   stray(message: string): void;
   /** As a driver's reset would: `lost` tells a reason that is not the application's. */
@@ -22,7 +24,13 @@ export type FaultyDevice = {
 class GPUValidationError extends Error {}
 class GPUOutOfMemoryError extends Error {}
 
-export type DeviceChanges = { limits?: Partial<Record<keyof GPUSupportedLimits, number>> };
+export type DeviceChanges = {
+  limits?: Partial<Record<keyof GPUSupportedLimits, number>>;
+  /** Only calls of this name count and fail. */
+  only?: string;
+  /** Fails from that call on, not once. */
+  forever?: boolean;
+};
 
 const MADE = ["createBuffer", "createBindGroup", "createCommandEncoder", "createBindGroupLayout"] as const;
 const DEVICE_CALLS = [...MADE, "createPipelineLayout", "createShaderModule", "createComputePipelineAsync"] as const;
@@ -65,8 +73,24 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
     else for (const listener of listeners) listener({ error, preventDefault: () => {} } as unknown as Event);
   };
   const listeners = new Set<(event: Event) => void>();
-  const counted = (name: string): void => {
-    if (fault !== "map" && fault !== "never" && ++calls === at) fail(name);
+  real.addEventListener("uncapturederror", (event) => {
+    for (const listener of listeners) listener(event);
+  });
+  let relented = false;
+  /** Whether the call is one that fails. */
+  const counted = (name: string): boolean => {
+    if (fault === "map" || fault === "never" || relented || (changes.only ?? name) !== name) return false;
+    calls++;
+    if (at === 0 || (changes.forever ? calls < at : calls !== at)) return false;
+    fail(name);
+    return true;
+  };
+  /** What `createBuffer` gives when there is no memory: a buffer that no command takes. */
+  const unusableBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
+    real.pushErrorScope("validation");
+    const buffer = real.createBuffer({ ...descriptor, usage: 0 });
+    real.popErrorScope().catch(() => {});
+    return buffer;
   };
   /** The promise of a call, or one that nobody ever settles. */
   const answered = <T>(promise: Promise<T>): Promise<T> => {
@@ -118,8 +142,8 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
   const device = wrapped(real, {
     ...counting(real, DEVICE_CALLS),
     createBuffer: (descriptor: GPUBufferDescriptor) => {
-      counted("createBuffer");
-      return watchBuffer(real.createBuffer(descriptor));
+      const unusable = counted("createBuffer") && fault === "memory";
+      return watchBuffer(unusable ? unusableBuffer(descriptor) : real.createBuffer(descriptor));
     },
     queue: wrapped(real.queue, counting(real.queue, QUEUE_CALLS)),
     limits: wrapped(real.limits, (changes.limits ?? {}) as Record<string, unknown>),
@@ -143,6 +167,9 @@ export async function faultyDevice(fault: Fault, at: number, changes: DeviceChan
     happened: () => happened,
     buffers: () => live.size,
     lose: loseNow,
+    relent: () => {
+      relented = true;
+    },
     stray: (message) => {
       const error = new GPUValidationError(message) as GPUError;
       for (const listener of listeners) listener({ error, preventDefault: () => {} } as unknown as Event);

@@ -2,7 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Cell, compile, grad, openDevice, type Tensor, tensor, useDevice } from "@vlm/core";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { findAdapter } from "../../src/backends/webgpu/adapter.ts";
 import { createWebGpuBackend } from "../../src/backends/webgpu/index.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { schedulingDevice } from "../../src/runtime/scheduling-device.ts";
@@ -163,6 +164,62 @@ describe("after a loss", () => {
     await useDevice(second);
     expect([...(await tensor([9]).sqrt().data())]).toEqual([3]);
     await second.dispose();
+  });
+});
+
+describe("a GPU that is lost again and again", () => {
+  it("is opened three times in ten minutes, then the history is told", async () => {
+    const all = [await faultyDevice("lost", 0), await faultyDevice("lost", 0), await faultyDevice("lost", 0)];
+    const last = await faultyDevice("lost", 0);
+    const next = [...all, last];
+    const adapter = await findAdapter();
+    const requestDevice = async (): Promise<GPUDevice> => next.shift()!.device;
+    const { info, limits, features } = adapter;
+    const gpu = { requestAdapter: async () => ({ info, limits, features, requestDevice }) };
+    vi.stubGlobal("navigator", { gpu });
+    try {
+      for (const faulty of all) {
+        const device = await openDevice("webgpu");
+        faulty.lose();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(device.lost).toEqual(lost);
+      }
+      const refused = {
+        name: "BackendUnavailableError",
+        code: "WEBGPU_LOST_AGAIN",
+        details: { history: Array(3).fill({ at: expect.any(Number), message: expect.stringContaining("injected") }) },
+      };
+      for (let i = 0; i < 3; i++) await expect(openDevice("webgpu")).rejects.toMatchObject(refused);
+      expect(next).toEqual([last]);
+      const later = Date.now() + 10 * 60_000;
+      vi.spyOn(Date, "now").mockReturnValue(later);
+      await (await openDevice("webgpu")).dispose();
+      expect(next).toEqual([]);
+    } finally {
+      vi.restoreAllMocks();
+      vi.unstubAllGlobals();
+    }
+  });
+
+  it("may be replaced by wasm, for what has host copies, with a warning", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const { device, faulty } = await open();
+    await useDevice(device, { onLost: "wasm" });
+    const host = tensor([1, 2, 3]);
+    const computed = host.mul(2);
+    const squares = compile((x: Tensor) => x.square());
+    expect([...(await computed.data())]).toEqual([2, 4, 6]);
+    expect([...(await (await squares(host)).data())]).toEqual([1, 4, 9]);
+    faulty.lose();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([...(await host.add(1).data())]).toEqual([2, 3, 4]);
+    expect([...(await (await squares(host)).data())]).toEqual([1, 4, 9]);
+    await expect(computed.add(1).data()).rejects.toEqual(lost);
+    expect(warn.mock.calls).toEqual([[expect.stringMatching(/wasm goes on for webgpu: .*lost/)]]);
+    const instead = await useDevice();
+    expect(instead.name).toBe("wasm");
+    await instead.dispose();
+    vi.restoreAllMocks();
   });
 });
 

@@ -1,9 +1,10 @@
 /** What must hold on one device whatever goes wrong next to it. */
-import { compile, openDevice, type Tensor, tensor, useDevice } from "@vlm/core";
+import { compile, ones, openDevice, type Tensor, tensor, useDevice, type VlmError } from "@vlm/core";
 import { afterAll, describe, expect, it } from "vitest";
 import { createWebGpuBackend } from "../../src/backends/webgpu/index.ts";
 import type { Schedule } from "../../src/ir/kernel.ts";
 import type { KernelOp } from "../../src/op.ts";
+import { schedulingDevice } from "../../src/runtime/scheduling-device.ts";
 import { expected, inputsOf, runOn } from "../wasm/compare.ts";
 import { faultyDevice } from "./faulty-device.ts";
 import { input, output, scaled, sums } from "./schedules.ts";
@@ -58,8 +59,8 @@ it("an error that no call explains is told to the next call, once", async () => 
 });
 
 it("out of memory tells the bytes, gives the pool back, and the next call works", async () => {
-  const plain = await faultyDevice("memory", 0);
-  const calls = async (faulty: typeof plain): Promise<unknown> => {
+  const calls = async (at: number): Promise<unknown> => {
+    const faulty = await faultyDevice("memory", at, { only: "createBuffer" });
     const backend = await createWebGpuBackend({ device: faulty.device, software: true, tune: false });
     const kept = backend.allocate("f32", 1000);
     const idle = backend.allocate("f32", 4096);
@@ -77,16 +78,70 @@ it("out of memory tells the bytes, gives the pool back, and the next call works"
     faulty.destroy();
     return { error, pooled };
   };
-  expect(await calls(plain)).toMatchObject({ error: expect.any(Float32Array), pooled: 16384 });
+  expect(await calls(0)).toMatchObject({ error: expect.any(Float32Array), pooled: 16384 });
   // The third buffer is x.
-  const told = await calls(await faultyDevice("memory", 3));
+  const told = await calls(3);
   expect(told).toMatchObject({
     error: {
       name: "OutOfMemoryError",
       recoverable: true,
-      details: { bytes: 2224, inUse: 6224 },
+      details: { bytes: 2224, inUse: 6224, peak: 20384, temporaries: 0 },
+      message: expect.stringContaining("no memory for 2224 bytes; tensors use 6224 bytes (at most 20384 so far)"),
     },
     pooled: 0,
+  });
+});
+
+describe("no memory for a buffer of a plan of large tensors", () => {
+  /** Host data, a temporary and a result of 1 MiB each; the sum of the result. */
+  const work = async (): Promise<number> => {
+    const [x, w] = [tensor(new Float32Array(2 ** 18).fill(0.5), { shape: [4096, 64] }), ones([64, 64])];
+    const y = x.matmul(w.mul(0.25)).matmul(w);
+    try {
+      let sum = 0;
+      for (const value of await y.data()) sum += value;
+      return sum;
+    } finally {
+      for (const each of [x, y]) each.dispose();
+    }
+  };
+  const want = 2 ** 18 * 8 * 64;
+
+  /** The work with the k-th buffer refused, and once more when there is memory again; null when it has no k buffers. */
+  const attempt = async (k: number, forever: boolean): Promise<unknown> => {
+    const faulty = await faultyDevice("memory", k, { only: "createBuffer", forever });
+    const backend = await createWebGpuBackend({ device: faulty.device, software: true, tune: false });
+    await useDevice(schedulingDevice(backend));
+    const first = await work().catch((error: unknown) => error);
+    const happened = faulty.happened();
+    faulty.relent();
+    expect(await work()).toBe(want);
+    expect(backend.memory().buffers).toBe(0);
+    await backend.dispose();
+    expect(faulty.buffers()).toBe(0);
+    faulty.destroy();
+    return happened ? first : null;
+  };
+
+  it("once: nobody notices", async () => {
+    let k = 1;
+    for (let outcome = await attempt(k, false); outcome !== null; outcome = await attempt(++k, false)) {
+      expect(outcome).toBe(want);
+    }
+    expect(k).toBeGreaterThan(4);
+  });
+
+  it("for good: a typed error with the figures, nothing left behind, and it works when there is memory again", async () => {
+    const wanted = new Set<unknown>();
+    let k = 1;
+    for (let outcome = await attempt(k, true); outcome !== null; outcome = await attempt(++k, true)) {
+      const { details, ...error } = outcome as VlmError;
+      expect(error).toMatchObject({ name: "OutOfMemoryError", recoverable: true });
+      expect(details).toMatchObject({ inUse: expect.any(Number), peak: expect.any(Number) });
+      wanted.add(details.bytes);
+    }
+    expect(wanted).toContain(2 ** 20);
+    expect(k).toBeGreaterThan(4);
   });
 });
 

@@ -1,6 +1,6 @@
 /** A GPUDevice with a memory: whether it is lost, and which errors belong to which call. */
 import { type AdapterInfo, describeAdapter, findAdapter } from "./adapter.ts";
-import { destroyed, deviceLost, disposed, invalid, outOfMemory, unavailable, wrap } from "./errors.ts";
+import { destroyed, deviceLost, disposed, invalid, outOfMemory, type Usage, unavailable, wrap } from "./errors.ts";
 
 const WANTED_LIMITS = [
   "maxBufferSize",
@@ -29,6 +29,8 @@ export class Connection {
   private gone: Error | null = null;
   /** An error that no call of ours explains: told to the next one. */
   private stray: Error | null = null;
+  /** What is in use, for errors. */
+  usage: () => Usage = () => ({ inUse: 0, peak: 0, temporaries: 0 });
   private readonly own: boolean;
   /** Who is to be told of the device's loss. (A promise that all race with would keep every one of them.) */
   private readonly waiting = new Set<(error: Error) => void>();
@@ -56,7 +58,9 @@ export class Connection {
   private readonly onStray = (event: Event): void => {
     const { error } = event as GPUUncapturedErrorEvent;
     const memory = error.constructor.name === "GPUOutOfMemoryError";
-    this.stray ??= memory ? outOfMemory(0, 0, error) : invalid("a call without an owner", error.message, error);
+    this.stray ??= memory
+      ? outOfMemory(0, this.usage(), error)
+      : invalid("a call without an owner", error.message, error);
     event.preventDefault();
   };
 
@@ -129,7 +133,7 @@ export class Connection {
    * Calls the device with error scopes around. What the call throws is thrown; what the device says later is in the
    * verdict. The scopes open and close in one turn, so that no other call's errors get in.
    */
-  guarded<T>(where: string, inUse: () => number, call: () => T): { result: T; verdict: Promise<void> } {
+  guarded<T>(where: string, call: () => T): { result: T; verdict: Promise<void> } {
     const { device } = this;
     const scopes: GPUErrorFilter[] = ["validation", "out-of-memory", "internal"];
     let result: T;
@@ -156,7 +160,7 @@ export class Connection {
       Promise.all(popped).then(
         ([internal, memory, validation]) => {
           if (this.gone) throw this.gone;
-          if (memory) throw outOfMemory(0, inUse(), memory);
+          if (memory) throw outOfMemory(0, this.usage(), memory);
           const error = validation ?? internal;
           if (error) throw invalid(where, error.message, error);
         },

@@ -48,6 +48,8 @@ export type WebGpuPass = {
   /** 32-bit words (floats as their bits), a multiple of 4. */
   params?: readonly number[];
   workgroups: readonly [number, number, number];
+  /** Floating-point operations, for profiles and for how long it may take; default: as if only memory counted. */
+  flops?: number;
 };
 
 /**

@@ -32,11 +32,14 @@ export const destroyed = (): VlmError =>
     hint: "pass another one to useDevice; tensors with host copies are uploaded again",
   });
 
-export const outOfMemory = (bytes: number, inUse: number, cause?: unknown): VlmError =>
+/** Bytes of tensors now and at most so far, and of the plans' temporaries. */
+export type Usage = { inUse: number; peak: number; temporaries: number };
+
+export const outOfMemory = (bytes: number, usage: Usage, cause?: unknown): VlmError =>
   new VlmError("OutOfMemoryError", "WEBGPU_OUT_OF_MEMORY", {
-    what: `webgpu: ${bytes > 0 ? `no memory for ${bytes} bytes` : "out of memory"}, ${inUse} bytes are in use`,
+    what: `webgpu: ${bytes > 0 ? `no memory for ${bytes} bytes` : "out of memory"}; tensors use ${usage.inUse} bytes (at most ${usage.peak} so far), temporaries ${usage.temporaries}`,
     hint: "use a smaller batch, free tensors, or keep weights in f16",
-    details: { bytes, inUse },
+    details: { bytes, ...usage },
     recoverable: true,
     cause,
   });
@@ -61,7 +64,6 @@ export const invalid = (where: string, message: string, cause?: unknown): VlmErr
 export function wrap(where: string, error: unknown): VlmError {
   if (isVlmError(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RangeError) return outOfMemory(0, 0, error);
   return invalid(where, message, error);
 }
 

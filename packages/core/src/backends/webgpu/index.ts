@@ -9,6 +9,7 @@ import { type Connection, connect } from "./connection.ts";
 import { featureMissing, wrap } from "./errors.ts";
 import type { GpuDevice } from "./gpu-types.ts";
 import { type Block, DeviceMemory, type GpuBuffer } from "./memory.ts";
+import { Pace } from "./pace.ts";
 import { Pipelines } from "./pipelines.ts";
 import { bindGroupOf, type Plan, preparePlan } from "./plan.ts";
 import { profile } from "./profile.ts";
@@ -28,6 +29,8 @@ export type WebGpuOptions = {
    * Throws `FeatureMissingError` where the adapter has no `shader-f16`. Default: f16 is a storage format only.
    */
   f16?: boolean | undefined;
+  /** Operations that one submission holds at most. Default: what takes the device about 200 ms, as plans run. */
+  submitWork?: number;
   /** Milliseconds without any answer after which the device counts as lost. Default: minutes. */
   patience?: number;
 };
@@ -54,7 +57,7 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   }
   const target = targetOf(connection.device.limits, software, f16);
   const big = (options.tune ?? !connection.info.software) ? await tuneTiles(connection, target) : target.big;
-  return new WebGpuDevice(connection, { ...target, big });
+  return new WebGpuDevice(connection, { ...target, big }, options.submitWork);
 }
 
 class WebGpuDevice implements WebGpuBackend {
@@ -68,9 +71,12 @@ class WebGpuDevice implements WebGpuBackend {
   private readonly target: Target;
   /** Plans whose parameters are on the device. */
   private readonly plans = new Set<Plan>();
+  private readonly pace = new Pace();
+  private readonly submitWork: number | undefined;
 
-  constructor(connection: Connection, target: Target) {
+  constructor(connection: Connection, target: Target, submitWork: number | undefined) {
     this.connection = connection;
+    this.submitWork = submitWork;
     this.target = target;
     this.store = new DeviceMemory(connection);
     this.compiled = new Pipelines(connection);
@@ -116,11 +122,55 @@ class WebGpuDevice implements WebGpuBackend {
         hint: "pass exactly one value for each element",
       });
     }
-    if (data.length > 0) this.store.write(block, toDevice(buffer.dtype, data));
-    (buffer as GpuBuffer).verdict = null;
+    const write = (): void => {
+      if (data.length > 0) this.store.write(block, toDevice(buffer.dtype, data));
+    };
+    if (block.verdict) {
+      // Where there turns out to be no memory, the device refuses the write as well: that is the same error.
+      const { verdict } = this.connection.guarded("writing a tensor", write);
+      this.owe(
+        [buffer],
+        block.verdict.then(() => verdict),
+      );
+    } else {
+      write();
+      (buffer as GpuBuffer).verdict = null;
+    }
   }
 
-  async read(buffer: Buffer): Promise<HostArray> {
+  /** Whoever uses the buffers gets this verdict, until it is known to be good. */
+  private owe(buffers: readonly Buffer[], verdict: Promise<void>): void {
+    for (const buffer of buffers) (buffer as GpuBuffer).verdict = verdict;
+    verdict.then(
+      () => {
+        for (const buffer of buffers as GpuBuffer[]) if (buffer.verdict === verdict) buffer.verdict = null;
+      },
+      () => {},
+    );
+  }
+
+  /** Out of memory is told when a second try, after all unused memory has been given back, ends in the same way. */
+  private async twice<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if ((error as Error).name !== "OutOfMemoryError") throw error;
+      this.store.purge();
+      return call();
+    }
+  }
+
+  ensure(executable: Executable, buffers: readonly Buffer[]): Promise<void> {
+    return this.twice(() =>
+      this.store.confirm(buffers as readonly GpuBuffer[], (executable as WebGpuExecutable).plan.slotBytes),
+    );
+  }
+
+  read(buffer: Buffer): Promise<HostArray> {
+    return this.twice(() => this.readOnce(buffer));
+  }
+
+  private async readOnce(buffer: Buffer): Promise<HostArray> {
     this.connection.check();
     const block = this.blockOf(buffer);
     const { dtype, size } = buffer;
@@ -131,19 +181,15 @@ class WebGpuDevice implements WebGpuBackend {
     let healthy = false;
     try {
       const { device } = this.connection;
-      const { verdict } = this.connection.guarded(
-        "reading a tensor",
-        () => this.store.bytesInUse,
-        () => {
-          const encoder = device.createCommandEncoder();
-          encoder.copyBufferToBuffer(block.gpu, 0, stage.gpu, 0, bytes);
-          device.queue.submit([encoder.finish()]);
-        },
-      );
-      const mapped = stage.gpu.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
+      const { result: mapped, verdict } = this.connection.guarded("reading a tensor", () => {
+        const encoder = device.createCommandEncoder();
+        encoder.copyBufferToBuffer(block.gpu, 0, stage.gpu, 0, bytes);
+        device.queue.submit([encoder.finish()]);
+        return stage.gpu.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
+      });
       mapped.catch(() => {});
-      // The errors that explain come first; a buffer that is not valid cannot be mapped either.
-      await Promise.all([created, stage.verdict, source, verdict]);
+      // One after the other: the error that explains those behind it is told, whichever arrives first.
+      for (const news of [created, stage.verdict, source, verdict]) await news;
       await this.connection.orLost(mapped);
       this.connection.check();
       const result = fromDevice(dtype, size, stage.gpu.getMappedRange(0, bytes));
@@ -161,7 +207,7 @@ class WebGpuDevice implements WebGpuBackend {
 
   async prepare(schedule: Schedule): Promise<Executable> {
     this.connection.check();
-    const plan = await preparePlan(schedule, this.connection, this.compiled, this.target);
+    const plan = await this.twice(() => preparePlan(schedule, this.connection, this.compiled, this.target));
     this.plans.add(plan);
     const dispose = (): void => {
       plan.uniform?.destroy();
@@ -178,13 +224,7 @@ class WebGpuDevice implements WebGpuBackend {
     } catch (error) {
       verdict = Promise.reject(wrap("running a plan", error));
     }
-    for (const output of outputs) (output as GpuBuffer).verdict = verdict;
-    verdict.then(
-      () => {
-        for (const output of outputs as GpuBuffer[]) if (output.verdict === verdict) output.verdict = null;
-      },
-      () => {},
-    );
+    this.owe(outputs, verdict);
     return verdict;
   }
 
@@ -212,8 +252,9 @@ class WebGpuDevice implements WebGpuBackend {
     }
     const { device } = connection;
     const shadows: (() => void)[] = [];
+    const most = this.submitWork ?? this.pace.most;
     const encode = (): void => {
-      const encoder = device.createCommandEncoder();
+      let encoder = device.createCommandEncoder();
       this.shadow(from, to, encoder, shadows);
       const blocks = plan.sources.map(({ role, position, slot }) =>
         role === "input" ? from[position]! : role === "output" ? to[position]! : store.slots[slot]!,
@@ -223,9 +264,20 @@ class WebGpuDevice implements WebGpuBackend {
       if (debugLevel() >= 2 && connection.features.timestamps) {
         profile(device, encoder, plan, bind, blocks);
       } else {
-        const pass = encoder.beginComputePass();
+        let pass = encoder.beginComputePass();
         let last: GPUComputePipeline | null = null;
+        let work = 0;
         for (const step of plan.steps) {
+          if (work > 0 && work + step.work > most) {
+            // Queues keep the order, so what follows sees what these have written.
+            pass.end();
+            device.queue.submit([encoder.finish()]);
+            encoder = device.createCommandEncoder();
+            pass = encoder.beginComputePass();
+            last = null;
+            work = 0;
+          }
+          work += step.work;
           if (step.pipeline !== last) pass.setPipeline((last = step.pipeline));
           pass.setBindGroup(0, bind(step));
           pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1], step.workgroups[2]);
@@ -235,17 +287,23 @@ class WebGpuDevice implements WebGpuBackend {
       device.queue.submit([encoder.finish()]);
     };
     try {
-      const { verdict } = connection.guarded("running a plan", () => store.bytesInUse, encode);
-      return this.settle(plan, news, verdict);
+      const started = performance.now();
+      const { verdict } = connection.guarded("running a plan", encode);
+      return this.settle(plan, news, verdict, started);
     } finally {
       for (const giveBack of shadows) giveBack();
     }
   }
 
   /** Earlier failures explain later ones, so they are told first. */
-  private async settle(plan: Plan, news: readonly Promise<void>[], verdict: Promise<void>): Promise<void> {
+  private async settle(
+    plan: Plan,
+    news: readonly Promise<void>[],
+    verdict: Promise<void>,
+    started: number,
+  ): Promise<void> {
     try {
-      await Promise.all(news);
+      for (const earlier of news) await earlier;
       await verdict;
     } catch (error) {
       // One of them may be what the device refused.
@@ -253,6 +311,7 @@ class WebGpuDevice implements WebGpuBackend {
       throw error;
     }
     await this.connection.finished();
+    this.pace.measured(plan.work, started);
   }
 
   /** Where an output is given the memory of an input, the run reads a copy: WebGPU forbids both in one dispatch. */
@@ -272,7 +331,7 @@ class WebGpuDevice implements WebGpuBackend {
   }
 
   async dispose(): Promise<void> {
-    this.store.dispose();
+    this.store.purge();
     for (const { uniform } of this.plans) uniform?.destroy();
     this.plans.clear();
     this.connection.dispose();

@@ -2,13 +2,14 @@
 import type { DType } from "../../dtype.ts";
 import type { Buffer } from "../backend.ts";
 import type { Connection } from "./connection.ts";
-import { limitExceeded, outOfMemory, wrap } from "./errors.ts";
+import { limitExceeded, outOfMemory, type Usage, wrap } from "./errors.ts";
 import { storedBytes } from "./storage.ts";
 
 const STORAGE = 0x80; // GPUBufferUsage.STORAGE
 const COPY_SRC = 0x04;
 const COPY_DST = 0x08;
 const MAP_READ = 0x01;
+const TENSOR = STORAGE | COPY_SRC | COPY_DST;
 
 /** A GPUBuffer with a number by which bind groups know it. */
 export type Block = {
@@ -30,6 +31,9 @@ export type GpuBuffer = Buffer & {
 /** Freed memory that is kept for the next tensor of the same size. */
 const LEAST_POOL = 64 * 2 ** 20;
 
+/** Fresh memory of less than this is used before the device has said that it has it: waiting would cost more than it saves. */
+const TRUSTED = 2 ** 20;
+
 export class DeviceMemory {
   private readonly connection: Connection;
   private readonly pool = new Map<number, Block[]>();
@@ -40,10 +44,10 @@ export class DeviceMemory {
   private buffers = 0;
   private peak = 0;
   private pooled = 0;
-  private slotBytes = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
+    connection.usage = () => this.usage();
   }
 
   private create(bytes: number, usage: number, label: string): Block {
@@ -56,10 +60,11 @@ export class DeviceMemory {
       });
     }
     const make = (): GPUBuffer => device.createBuffer({ size: bytes, usage, label });
-    const { result, verdict } = this.connection.guarded(`allocating ${bytes} bytes`, () => this.live, make);
+    const { result, verdict } = this.connection.guarded(`allocating ${bytes} bytes`, make);
     const told = verdict.catch((error: { name?: string }) => {
+      const inUse = this.usage();
       this.purge();
-      throw error.name === "OutOfMemoryError" ? outOfMemory(bytes, this.live, error) : error;
+      throw error.name === "OutOfMemoryError" ? outOfMemory(bytes, inUse, error) : error;
     });
     told.catch(() => {});
     const block: Block = { gpu: result, id: ++this.count, bytes, verdict: told, failed: false };
@@ -76,7 +81,7 @@ export class DeviceMemory {
 
   private take(bytes: number): Block {
     const block = this.pool.get(bytes)?.pop();
-    if (!block) return this.create(bytes, STORAGE | COPY_SRC | COPY_DST, "tensor");
+    if (!block) return this.create(bytes, TENSOR, "tensor");
     this.pooled -= bytes;
     return block;
   }
@@ -126,11 +131,29 @@ export class DeviceMemory {
     sizes.forEach((bytes, i) => {
       const slot = this.slots[i];
       if (slot && slot.bytes >= bytes && !slot.failed) return;
-      const grown = this.create(bytes, STORAGE | COPY_SRC | COPY_DST, "temporary");
+      const grown = this.create(bytes, TENSOR, "temporary");
       slot?.gpu.destroy();
-      this.slotBytes += bytes - (slot?.bytes ?? 0);
       this.slots[i] = grown;
     });
+  }
+
+  /**
+   * Settles once the device has said that it has the memory of these buffers and of slots of these sizes. What it had
+   * none for before is asked for again.
+   */
+  async confirm(buffers: readonly GpuBuffer[], sizes: readonly number[]): Promise<void> {
+    for (const buffer of buffers) {
+      if (!buffer.block?.failed) continue;
+      buffer.block.gpu.destroy();
+      buffer.block = this.create(buffer.block.bytes, TENSOR, "tensor");
+    }
+    this.reserve(sizes);
+    const blocks = [...buffers.map(({ block }) => block!), ...this.slots.slice(0, sizes.length)];
+    const fresh = blocks.filter(({ verdict }) => verdict !== null);
+    if (fresh.reduce((sum, { bytes }) => sum + bytes, 0) < TRUSTED) return;
+    for (const told of await Promise.allSettled(fresh.map(({ verdict }) => verdict))) {
+      if (told.status === "rejected") throw told.reason;
+    }
   }
 
   /** A buffer that the host can map, of at least `bytes`. */
@@ -147,8 +170,9 @@ export class DeviceMemory {
     } else block.gpu.destroy();
   }
 
-  /** Gives unused memory back to the device. */
+  /** Gives unused memory back to the device; runs that were submitted keep what they use until they are done. */
   purge(): void {
+    for (const slot of this.slots.splice(0)) slot.gpu.destroy();
     for (const blocks of this.pool.values()) for (const block of blocks) block.gpu.destroy();
     this.pool.clear();
     this.pooled = 0;
@@ -169,18 +193,13 @@ export class DeviceMemory {
     }
   }
 
-  get bytesInUse(): number {
-    return this.live;
+  private usage(): Usage {
+    const temporaries = this.slots.reduce((sum, { bytes, failed }) => sum + (failed ? 0 : bytes), 0);
+    return { inUse: this.live, peak: this.peak, temporaries };
   }
 
   report(): { bytes: number; buffers: number; peak: number; pooled: number; temporaries: number } {
-    const { live, buffers, peak, pooled, slotBytes } = this;
-    return { bytes: live, buffers, peak, pooled, temporaries: slotBytes };
-  }
-
-  dispose(): void {
-    this.purge();
-    for (const slot of this.slots.splice(0)) slot.gpu.destroy();
-    this.slotBytes = 0;
+    const { live, buffers, peak, pooled } = this;
+    return { bytes: live, buffers, peak, pooled, temporaries: this.usage().temporaries };
   }
 }

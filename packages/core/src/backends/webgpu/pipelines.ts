@@ -1,4 +1,5 @@
 /** Compiled kernels, by their text. */
+import { tellProgress } from "../../compile-progress.ts";
 import type { Connection } from "./connection.ts";
 import { shaderError, wrap } from "./errors.ts";
 
@@ -14,6 +15,9 @@ export class Pipelines {
   private readonly layouts = new Map<string, GPUBindGroupLayout>();
   /** How many were compiled so far. */
   compiled = 0;
+  /** Asked for, and ready or failed, since there was nothing to compile. */
+  private asked = 0;
+  private ready = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -25,6 +29,13 @@ export class Pipelines {
     if (pipeline) this.known.delete(wgsl);
     else {
       pipeline = this.compile(name, wgsl, writes, params);
+      if (this.ready === this.asked) this.ready = this.asked = 0;
+      this.asked++;
+      const done = (): void => {
+        this.ready++;
+        tellProgress({ ready: this.ready, total: this.asked });
+      };
+      pipeline.then(done, done);
       pipeline.catch(() => {
         // Another attempt may have another outcome.
         if (this.known.get(wgsl) === pipeline) this.known.delete(wgsl);
@@ -33,6 +44,11 @@ export class Pipelines {
     this.known.set(wgsl, pipeline);
     if (this.known.size > MOST) this.known.delete(this.known.keys().next().value!);
     return pipeline;
+  }
+
+  /** Tells how much there is to wait for. */
+  begin(): void {
+    if (this.ready < this.asked) tellProgress({ ready: this.ready, total: this.asked });
   }
 
   private layout(writes: readonly boolean[], params: boolean): GPUBindGroupLayout {
@@ -54,21 +70,17 @@ export class Pipelines {
   private async compile(name: string, wgsl: string, writes: readonly boolean[], params: boolean): Promise<Pipeline> {
     const { device } = this.connection;
     this.compiled++;
-    const made = this.connection.guarded(
-      `compiling ${name}`,
-      () => 0,
-      () => {
-        const layout = this.layout(writes, params);
-        const module = device.createShaderModule({ code: wgsl, label: name });
-        const promise = device.createComputePipelineAsync({
-          label: name,
-          layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-          compute: { module, entryPoint: "main" },
-        });
-        promise.catch(() => {});
-        return { layout, module, promise };
-      },
-    );
+    const made = this.connection.guarded(`compiling ${name}`, () => {
+      const layout = this.layout(writes, params);
+      const module = device.createShaderModule({ code: wgsl, label: name });
+      const promise = device.createComputePipelineAsync({
+        label: name,
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: "main" },
+      });
+      promise.catch(() => {});
+      return { layout, module, promise };
+    });
     const { layout, module, promise } = made.result;
     try {
       const [pipeline] = await this.connection.orLost(Promise.all([promise, made.verdict]));

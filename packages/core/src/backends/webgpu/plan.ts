@@ -6,7 +6,7 @@ import { limitExceeded } from "./errors.ts";
 import type { Block } from "./memory.ts";
 import type { Pipeline, Pipelines } from "./pipelines.ts";
 import { renderContract } from "./render/contract.ts";
-import { foldGroups } from "./render/grid.ts";
+import { foldGroups, product } from "./render/grid.ts";
 import { renderLoop } from "./render/loop.ts";
 import type { Target } from "./render/target.ts";
 import { planSlots } from "./slots.ts";
@@ -23,6 +23,8 @@ type Planned = {
   workgroups: readonly [number, number, number];
   /** Multiply-adds count as two; 0 where nobody counted. */
   flops: number;
+  /** A rough count of operations, for how long it may take. */
+  work: number;
 };
 
 /** One dispatch of a plan. */
@@ -31,6 +33,7 @@ export type Step = Pipeline & {
   bindings: readonly PlannedBinding[];
   workgroups: readonly [number, number, number];
   flops: number;
+  work: number;
   /** Offset of its parameters in the plan's uniform buffer; −1 without. */
   params: number;
   paramBytes: number;
@@ -41,6 +44,7 @@ export type Step = Pipeline & {
 
 export type Plan = {
   steps: readonly Step[];
+  work: number;
   /** Where each buffer number's block comes from. */
   sources: readonly { role: BufferSpec["role"]; position: number; slot: number }[];
   slotBytes: readonly number[];
@@ -49,6 +53,9 @@ export type Plan = {
 
 /** Bind groups remembered for each dispatch: outputs take turns between a few buffers. */
 const MOST_GROUPS = 8;
+/** What a stage of a loop costs for each element, and what moving a byte does, in floating-point operations. */
+const LOOP_WORK = 4;
+const BYTE_WORK = 4;
 const UNIFORM = 0x40; // GPUBufferUsage.UNIFORM
 const COPY_DST = 0x08;
 
@@ -64,16 +71,16 @@ export async function preparePlan(
     debug("source", () => ({ name: step.name, text: step.wgsl }));
     checkLimits(step, connection);
   }
-  const compiled = await Promise.all(
-    planned.map(({ name, wgsl, bindings, params }) =>
-      pipelines.get(
-        name,
-        wgsl,
-        bindings.map(({ write }) => write),
-        params.length > 0,
-      ),
+  const compiling = planned.map(({ name, wgsl, bindings, params }) =>
+    pipelines.get(
+      name,
+      wgsl,
+      bindings.map(({ write }) => write),
+      params.length > 0,
     ),
   );
+  pipelines.begin();
+  const compiled = await Promise.all(compiling);
   const temporaries = new Map<number, number>();
   buffers.forEach(({ role, dtype, size }, at) => {
     if (role === "temporary") temporaries.set(at, storedBytes(dtype, size));
@@ -87,12 +94,13 @@ export async function preparePlan(
     throw error;
   }
   const steps = planned.map(
-    ({ name, bindings, workgroups, flops, params }, at): Step => ({
+    ({ name, bindings, workgroups, flops, work, params }, at): Step => ({
       ...compiled[at]!,
       name,
       bindings,
       workgroups,
       flops,
+      work,
       params: offsets[at]!,
       paramBytes: params.length * 4,
       groups: [],
@@ -100,7 +108,8 @@ export async function preparePlan(
     }),
   );
   const sources = buffers.map(({ role, position }, at) => ({ role, position, slot: slots.slotOf[at]! }));
-  return { steps, sources, slotBytes: slots.bytes, uniform };
+  const work = steps.reduce((sum, step) => sum + step.work, 0);
+  return { steps, work, sources, slotBytes: slots.bytes, uniform };
 }
 
 /** Kernels to dispatches; temporaries that kernels need for themselves are added to `buffers`. */
@@ -111,18 +120,24 @@ export function renderSchedule(
   target: Target,
 ): Planned[] {
   const addBuffer = (spec: BufferSpec): number => buffers.push(spec) - 1;
-  return schedule.kernels.flatMap((kernel): Planned[] => {
+  const planned = schedule.kernels.flatMap((kernel): Planned[] => {
     if (kernel.kind === "custom") return renderCustom(kernel, addBuffer, limits, target);
-    const rendered =
-      kernel.kind === "loop"
-        ? renderLoop(kernel, buffers, target, addBuffer)
-        : renderContract(kernel, buffers, target, addBuffer);
-    const flops = kernel.kind === "loop" ? 0 : 2 * kernel.batch * kernel.rows * kernel.columns * kernel.sum;
+    const loop = kernel.kind === "loop";
+    const rendered = loop
+      ? renderLoop(kernel, buffers, target, addBuffer)
+      : renderContract(kernel, buffers, target, addBuffer);
+    const flops = loop ? 0 : 2 * kernel.batch * kernel.rows * kernel.columns * kernel.sum;
+    const work = loop ? LOOP_WORK * product(kernel.outer) * product(kernel.inner) * kernel.stages.length : flops;
     return rendered.map(({ groups, ...rest }, i) => {
       const [x, y] = foldGroups(groups, limits.maxComputeWorkgroupsPerDimension);
-      return { ...rest, workgroups: [x, y, 1] as const, flops: i === 0 ? flops : 0 };
+      return { ...rest, workgroups: [x, y, 1] as const, flops: i === 0 ? flops : 0, work: i === 0 ? work : 0 };
     });
   });
+  for (const step of planned) {
+    const touched = new Set(step.bindings.map(({ buffer }) => buffers[buffer]!));
+    for (const { dtype, size } of touched) step.work += BYTE_WORK * storedBytes(dtype, size);
+  }
+  return planned;
 }
 
 function renderCustom(
@@ -144,7 +159,7 @@ function renderCustom(
   });
   const own = scratch.map((size) => addBuffer({ dtype: "u32", size, role: "temporary", position: -1 }));
   return passes
-    .map(({ name, wgsl, bindings, params = [], workgroups }): Planned => {
+    .map(({ name, wgsl, bindings, params = [], workgroups, flops = 0 }): Planned => {
       const bound = bindings.map((binding): PlannedBinding => {
         const part = binding.part ?? 0;
         if ("input" in binding) return { buffer: kernel.inputs[binding.input]!.buffer, part, write: false };
@@ -152,7 +167,7 @@ function renderCustom(
         if ("output" in binding) return { buffer: kernel.outputs[binding.output]!.buffer, part, write };
         return { buffer: own[binding.scratch]!, part, write };
       });
-      return { name: name ?? kernel.name, wgsl, bindings: bound, params, workgroups, flops: 0 };
+      return { name: name ?? kernel.name, wgsl, bindings: bound, params, workgroups, flops, work: flops };
     })
     .filter(({ workgroups }) => workgroups.every((n) => n > 0));
 }
@@ -198,20 +213,16 @@ function placeParams(
   planned.forEach(({ params }, at) => {
     if (params.length > 0) words.set(params, offsets[at]! / 4);
   });
-  const { result, verdict } = connection.guarded(
-    "allocating parameters",
-    () => 0,
-    () => {
-      const uniform = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST, label: "parameters" });
-      try {
-        device.queue.writeBuffer(uniform, 0, words);
-      } catch (error) {
-        uniform.destroy();
-        throw error;
-      }
-      return uniform;
-    },
-  );
+  const { result, verdict } = connection.guarded("allocating parameters", () => {
+    const uniform = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST, label: "parameters" });
+    try {
+      device.queue.writeBuffer(uniform, 0, words);
+    } catch (error) {
+      uniform.destroy();
+      throw error;
+    }
+    return uniform;
+  });
   return { uniform: result, offsets, verdict };
 }
 

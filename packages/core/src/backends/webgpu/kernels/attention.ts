@@ -22,6 +22,10 @@ function sizesOf(inputs: readonly TensorSpec[]): Sizes {
   return { B, H, G: k.shape[1]!, N, M: k.shape[2]!, D, E: v.shape[3]! };
 }
 
+/** Operations where each pair of query and key takes so many products over the width of keys, and of values. */
+const pairWork = ({ B, H, N, M, D, E }: Sizes, keys: number, values: number): number =>
+  2 * B * H * N * M * (keys * D + values * E);
+
 /**
  * Whether the kernels here take these arguments: head widths that fit into registers, enough rows to fill threads, and
  * no more arguments than the device can bind to one pass.
@@ -209,7 +213,7 @@ export const attentionWebGpu: WebGpuKernel = (context) => {
     }
     ${pass.put("lse", "row", `select(${HIDDEN}, greatest + log(total), total > 0.0)`)}
   }`;
-  return { passes: [pass.finish("attention", ROWS, groups, body)] };
+  return { passes: [pass.finish("attention", ROWS, groups, body, pairWork(sizes, 1, 1))] };
 };
 
 /** Gradients: each thread owns a row of its result, so nothing is added across threads and sums are reproducible. */
@@ -270,7 +274,7 @@ function queryGradient(context: WebGpuKernelContext): WebGpuPass {
       ${pass.putVector("dq", `dq_at(batch, head, at) + d`, "out")}
     }
   }`;
-  return pass.finish("attention dq", ROWS, groups, body);
+  return pass.finish("attention dq", ROWS, groups, body, pairWork(sizes, 2, 1));
 }
 
 function keyGradients(context: WebGpuKernelContext): WebGpuPass {
@@ -323,7 +327,7 @@ function keyGradients(context: WebGpuKernelContext): WebGpuPass {
       ${pass.putVector("dv", `dv_at(batch, shared_head, at) + d`, "out")}
     }
   }`;
-  return pass.finish("attention dk dv", ROWS, groups, body);
+  return pass.finish("attention dk dv", ROWS, groups, body, pairWork(sizes, 2, 2));
 }
 
 /** A thread computes one element of the bias's gradient, summing over the axes along which the bias was shared. */
@@ -368,5 +372,5 @@ function biasGradient(context: WebGpuKernelContext): WebGpuPass {
   var sum = 0.0;
   ${loops}
   ${pass.put("dbias", "at", "sum")}`;
-  return pass.finish("attention dbias", ROWS, Math.ceil(total / ROWS), body);
+  return pass.finish("attention dbias", ROWS, Math.ceil(total / ROWS), body, pairWork(sizes, 1, 1));
 }

@@ -100,10 +100,10 @@ export class Pass {
   }
 
   /** A pass of `groups` workgroups; in the body `group` is the workgroup's number and `lid` the thread's in it. */
-  finish(name: string, threads: number, groups: number, body: string): WebGpuPass {
+  finish(name: string, threads: number, groups: number, body: string, flops = 0): WebGpuPass {
     const { wgsl, params } = this.shader.finish(name, `${mainHead(threads)}\n${body}\n}\n`, groups);
     const bindings = this.shader.bindings.map(({ buffer, part }) => ({ ...this.bindings[buffer]!, part }));
     const [x, y] = foldGroups(groups, MOST_GROUPS);
-    return { name, wgsl, bindings, params, workgroups: [x, y, 1] };
+    return { name, wgsl, bindings, params, workgroups: [x, y, 1], flops };
   }
 }
