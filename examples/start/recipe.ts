@@ -3,7 +3,7 @@ import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
 import { multiPositiveLoss } from "@vlm/contrastive";
 import { context, random, type Tensor } from "@vlm/core";
 import { clipNormalization, type Preprocessor } from "@vlm/image";
-import { AdamW, cosine } from "@vlm/nn";
+import { cosine, Muon } from "@vlm/nn";
 import type { Tokenizer } from "@vlm/tokenizers";
 import type { Batch } from "./data.ts";
 import { IMAGE_SIZE } from "./emoji.ts";
@@ -48,10 +48,15 @@ export function lossOf(model: CLIPModel, { image, tokens, alike }: Batch): Tenso
   return multiPositiveLoss(model.imageFeatures(image), model.textFeatures(tokens), alike, model.logitScale);
 }
 
-export const optimizerFor = (model: CLIPModel, steps: number): AdamW =>
-  new AdamW(model, {
+/** Muon moves the matrices of the blocks, AdamW the rest; the matrices bear a higher rate. */
+export function optimizerFor(model: CLIPModel, steps: number): Muon {
+  const hidden = /blocks.*(qkv|out|up|down)\.weight/;
+  return new Muon(model, {
+    hidden,
     lr: cosine(2e-3, { warmup: Math.min(50, Math.ceil(steps / 10)), steps: steps + 1 }),
+    groups: [{ parameters: hidden, lrScale: 4, weightDecay: 0.1 }],
     betas: [0.9, 0.98],
     weightDecay: 0.1,
     clip: 1,
   });
+}

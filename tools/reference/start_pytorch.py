@@ -27,6 +27,7 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 CONTEXT = 24
+MUON_RATE = 4
 
 
 def threefry(key, c0, c1):
@@ -121,6 +122,37 @@ def normalized(pictures):
     return torch.from_numpy(((values.astype(np.float32) - MEAN) / STD).transpose(0, 3, 1, 2).copy())
 
 
+def orthogonal(x):
+    """Five Newton–Schulz iterations towards UVᵀ, as in torch.optim.Muon, but in float32."""
+    if x.shape[0] > x.shape[1]:
+        return orthogonal(x.T).T
+    y = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        square = y @ y.T
+        y = 3.4445 * y + (-4.775 * square + 2.0315 * square @ square) @ y
+    return y
+
+
+class Muon:
+    """The matrices of the blocks; query, key and value are one, as in @vlm/nn."""
+
+    def __init__(self, model):
+        named = dict(model.named_parameters())
+        heads = [n.removesuffix("q_proj.weight") for n in named if n.endswith("q_proj.weight")]
+        self.matrices = [[named[f"{h}{x}_proj.weight"] for x in "qkv"] for h in heads]
+        self.matrices += [[p] for n, p in named.items() if n.endswith(("out_proj.weight", "fc1.weight", "fc2.weight"))]
+        self.momenta = [torch.zeros_like(torch.cat(parts)) for parts in self.matrices]
+
+    @torch.no_grad()
+    def step(self, rate):
+        for parts, momentum in zip(self.matrices, self.momenta):
+            gradient = torch.cat([p.grad for p in parts])
+            momentum.lerp_(gradient, 0.05)
+            change = orthogonal(gradient.lerp(momentum, 0.95)) * (0.2 * math.sqrt(max(momentum.shape)) * rate)
+            for p, part in zip(parts, change.split(parts[0].shape[0])):
+                p.mul_(1 - rate * 0.1).sub_(part)
+
+
 class Run:
     def __init__(self, folder, seed):
         self.model = CLIPModel.from_pretrained(folder / "initial", attn_implementation="eager").train()
@@ -189,9 +221,11 @@ def main():
     args = parser.parse_args()
     ours = [loss for _, loss in json.loads(args.compare.read_text())][:50] if args.compare else None
     run = Run(args.folder, args.seed)
+    muon = Muon(run.model)
+    by_muon = {id(p) for parts in muon.matrices for p in parts}
     # Ours decays what has two axes or more; the class token has three there, and one here.
     decays = lambda name, p: p.ndim >= 2 or name.endswith("class_embedding")
-    named = list(run.model.named_parameters())
+    named = [(n, p) for n, p in run.model.named_parameters() if id(p) not in by_muon]
     groups = [
         {"params": [p for n, p in named if decays(n, p)], "weight_decay": 0.1},
         {"params": [p for n, p in named if not decays(n, p)], "weight_decay": 0.0},
@@ -205,10 +239,11 @@ def main():
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss = run.loss(x, ids, alike)
-        optimizer.zero_grad()
+        run.model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         optimizer.step()
+        muon.step(MUON_RATE * rate)
         losses.append(loss.item())
     result = {"seed": args.seed, "seconds": time.time() - started, "losses": losses}
     if ours:

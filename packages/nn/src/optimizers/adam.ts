@@ -29,7 +29,7 @@ export class Adam extends Optimizer {
     positive(this, "eps", this.eps);
   }
 
-  protected override slots(shape: Shape): Readonly<Record<string, Shape>> {
+  protected override slots(shape: Shape, _path: string): Readonly<Record<string, Shape>> {
     return { first: shape, second: shape };
   }
 

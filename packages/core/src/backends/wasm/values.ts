@@ -34,6 +34,8 @@ function wordOf(type: ComputeType, value: number): number {
 /** The bits of a reduction's identity as a lane. */
 export const identityWord = (value: number, dtype: DType): number => wordOf(computeType(dtype), value);
 
+const conditionKey = ({ index, low, high }: Condition): string => `C${low} ${high} ${index.key}`;
+
 export class Values extends Indices {
   /** Pushes a stage's value where it is not in a local (a product's block of sums). */
   pushStage: ((stage: number) => void) | null = null;
@@ -59,7 +61,19 @@ export class Values extends Indices {
       else if (expr.kind === "load") {
         visitIndex(expr.index);
         this.hoistAddress(expr.buffer, expr.index);
+      } else if (expr.kind === "guard") {
+        for (const condition of expr.conditions) {
+          visitIndex(condition.index);
+          this.hoistCondition(condition);
+        }
+        visitGuarded(expr.value);
       }
+    };
+    // What a guard protects is not loaded here, but addresses can be had that need nothing but what is known.
+    const visitGuarded = (expr: Expr): void => {
+      if (expr.kind === "load" && this.knows(expr.index)) this.hoistAddress(expr.buffer, expr.index);
+      else if (expr.kind === "apply") expr.args.forEach(visitGuarded);
+      else if (expr.kind === "guard") visitGuarded(expr.value);
     };
     for (const root of roots) visit(this.expand(root));
     for (const { buffer, index } of indices) this.hoistAddress(buffer, index);
@@ -230,7 +244,30 @@ export class Values extends Indices {
     else code.get(holds).op(i.allTrue).if(inside, select, V128);
   }
 
-  private pushCondition({ index, low, high }: Condition): void {
+  /** Whether the values among an index's atoms are known, or only known later. */
+  private knows(index: Linear): boolean {
+    return index.terms.every(({ atom }) => {
+      if (atom.kind === "axis" || (this.dependsAtom(atom) & ~this.ready) !== 0) return true;
+      return atom.kind === "value" ? this.find(`S${atom.key}`) !== undefined : this.knows(atom.of);
+    });
+  }
+
+  /** Computes, here, a condition that is the same for all lanes, if it is known here and was not before. */
+  private hoistCondition(condition: Condition): void {
+    const mask = this.dependsIndex(condition.index);
+    const key = conditionKey(condition);
+    if (this.varies(mask) || (mask & ~this.ready) !== 0 || this.find(key)) return;
+    this.pushCondition(condition);
+    this.record(key, this.code.keep());
+  }
+
+  private pushCondition(condition: Condition): void {
+    const { index, low, high } = condition;
+    const known = this.find(conditionKey(condition));
+    if (known) {
+      this.code.get(known.local);
+      return;
+    }
     this.pushIndex(index);
     if (low) this.code.i32(low).op(op.sub);
     this.code.i32(Math.max(0, high - low)).op(op.ltU);
