@@ -13,7 +13,7 @@ export const BATCH = 0;
 export const SUM = 3;
 
 /** Steps of k for which a panel of B stays in the first-level cache. */
-const DEPTH = 256;
+const DEPTH = 512;
 /** Rows of a block of A (with DEPTH it fits half a second-level cache) and columns of a block of sums. */
 const BLOCK_ROWS = 128;
 const BLOCK_COLUMNS = 512;
