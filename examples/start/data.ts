@@ -1,4 +1,4 @@
-/** Batches for training: every time another view of a picture, and another choice of its words. */
+/** Batches for training: every time two other views of a picture, and another choice of its words. */
 import { fromHost, type Tensor } from "@vlm/core";
 import {
   type Augment,
@@ -10,20 +10,22 @@ import {
   randomResizedCrop,
   sequence,
   stackPixels,
+  views,
 } from "@vlm/image";
 import type { Tokenizer } from "@vlm/tokenizers";
 import { IMAGE_SIZE, newTags, wordsOf } from "./emoji.ts";
 import { CONTEXT, PREPROCESSOR } from "./recipe.ts";
 
-/** Pictures, captions, and how much the words of one emoji are those of another. */
-export type Batch = { image: Tensor; tokens: Tensor; alike: Tensor }; // f32 [B 3 S S], i32 [B T], f32 [B B]
+/** First views of all pictures, then second ones; captions; how much the words of one emoji are those of another. */
+export type Batch = { images: Tensor; tokens: Tensor; alike: Tensor }; // f32 [2B 3 S S], i32 [B T], f32 [B B]
 
-type Sample = { pixels: PixelArray; caption: string; words: ReadonlySet<string> };
+type Sample = { views: PixelArray[]; caption: string; words: ReadonlySet<string> };
 
 const augment: Augment = sequence(
   randomResizedCrop({ size: IMAGE_SIZE, scale: [0.6, 1], filter: "bilinear" }),
   randomFlip(),
 );
+const twoViews = views(2, augment);
 
 /** Endless batches in an order, and with changes, that depend on the seed alone. */
 export function trainingData(
@@ -36,12 +38,12 @@ export function trainingData(
       items: emoji,
       name: ({ annotation }) => annotation,
       load: (one, { key }) => ({
-        pixels: preprocessPixels(augment(one.pixels, key), PREPROCESSOR),
+        views: twoViews(one.pixels, key).map((view) => preprocessPixels(view, PREPROCESSOR)),
         caption: someWords(one, draws(key)),
         words: wordsOf(one),
       }),
       collate: (samples) => ({
-        image: stackPixels(samples.map(({ pixels }) => pixels)),
+        images: stackPixels([0, 1].flatMap((view) => samples.map(({ views }) => views[view]!))),
         tokens: tokenIds(
           tokenizer,
           samples.map(({ caption }) => caption),

@@ -1,7 +1,7 @@
 /** The model and how it is trained. `docs/guides/first-clip.md` says what each choice brought. */
 import { type CLIPConfig, type CLIPModel, createCLIP } from "@vlm/clip";
-import { multiPositiveLoss } from "@vlm/contrastive";
-import { context, random, type Tensor } from "@vlm/core";
+import { multiPositiveLoss, siglipLoss } from "@vlm/contrastive";
+import { chunk, context, random, type Tensor } from "@vlm/core";
 import { clipNormalization, type Preprocessor } from "@vlm/image";
 import { cosine, Muon } from "@vlm/nn";
 import type { Tokenizer } from "@vlm/tokenizers";
@@ -42,10 +42,21 @@ export function freshModel(tokenizer: Tokenizer, { loss, seed }: { loss: "clip" 
   return context({ key: random.key(seed) }, () => createCLIP(modelConfig(tokenizer, loss)));
 }
 
-/** CLIP's loss with several right answers, by degrees (`likeness`); SigLIP's own, which asks of each pair by itself. */
-export function lossOf(model: CLIPModel, { image, tokens, alike }: Batch): Tensor {
-  if (model.logitBias) return model.loss(image, tokens);
-  return multiPositiveLoss(model.imageFeatures(image), model.textFeatures(tokens), alike, model.logitScale);
+/** How much it counts that two views of a picture find each other. */
+const BETWEEN_VIEWS = 0.5;
+
+/**
+ * Both views of a picture find its caption, by CLIP's loss with several right answers, by degrees (`likeness`), or by
+ * SigLIP's, which asks of each pair by itself; and, as in SLIP (Mu et al. 2021), they find each other.
+ */
+export function lossOf(model: CLIPModel, { images, tokens, alike }: Batch): Tensor {
+  const { logitScale, logitBias } = model;
+  const [first, second] = chunk(model.imageFeatures(images), 2) as [Tensor, Tensor];
+  const text = model.textFeatures(tokens);
+  const toText = (view: Tensor): Tensor =>
+    logitBias ? siglipLoss(view, text, logitScale, logitBias) : multiPositiveLoss(view, text, alike, logitScale);
+  const between = multiPositiveLoss(first, second, alike, logitScale);
+  return toText(first).add(toText(second)).div(2).add(between.mul(BETWEEN_VIEWS));
 }
 
 /** Muon moves the matrices of the blocks, AdamW the rest; the matrices bear a higher rate. */

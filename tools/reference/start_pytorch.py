@@ -28,6 +28,7 @@ MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 CONTEXT = 24
 MUON_RATE = 4
+BETWEEN_VIEWS = 0.5
 
 
 def threefry(key, c0, c1):
@@ -176,7 +177,7 @@ class Run:
             for start in range(0, count - size + 1, size):
                 some = order[start : start + size]
                 keys = [fold(key, i) for i in some]
-                images = [augment(self.pictures["train"][i], k) for i, k in zip(some, keys)]
+                images = [augment(self.pictures["train"][i], fold(k, view)) for view in (0, 1) for i, k in zip(some, keys)]
                 captions = [some_words(self.words["train"][i], draws(k)) for i, k in zip(some, keys)]
                 yield normalized(images), self.ids(captions), likeness([self.words["train"][i] for i in some])
             epoch += 1
@@ -188,11 +189,18 @@ class Run:
     def text(self, ids):
         return F.normalize(self.model.text_projection(self.model.text_model(input_ids=ids).pooler_output), dim=-1)
 
-    def loss(self, x, ids, alike):
+    def contrast(self, a, b, alike):
         """Equations 2 and 3 of Yang et al. 2022 (UniCL), with shares instead of yes and no."""
-        logits = self.model.logit_scale.exp() * self.image(x) @ self.text(ids).T
+        logits = self.model.logit_scale.exp() * a @ b.T
         towards = lambda axis: -(logits.log_softmax(axis) * alike / alike.sum(axis, keepdim=True)).sum(axis).mean()
         return (towards(1) + towards(0)) / 2
+
+    def loss(self, x, ids, alike):
+        """Both views towards the text, and towards each other."""
+        first, second = self.image(x).chunk(2)
+        text = self.text(ids)
+        to_text = (self.contrast(first, text, alike) + self.contrast(second, text, alike)) / 2
+        return to_text + BETWEEN_VIEWS * self.contrast(first, second, alike)
 
     @torch.no_grad()
     def scores(self, part):

@@ -13,6 +13,7 @@ export {
   sequence,
   simclrAugment,
   sometimes,
+  views,
 } from "./augment/augment.ts";
 export { gaussianBlur } from "./augment/blur.ts";
 export { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, grayscale } from "./augment/color.ts";

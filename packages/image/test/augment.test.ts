@@ -11,6 +11,7 @@ import {
   randomShift,
   sequence,
   simclrAugment,
+  views,
 } from "../src/augment/augment.ts";
 import { gaussianBlur } from "../src/augment/blur.ts";
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, grayscale } from "../src/augment/color.ts";
@@ -122,6 +123,13 @@ describe("augment", () => {
     };
     sequence(spy, spy, spy)(image, 3);
     expect(new Set(keys.map(String)).size).toBe(3);
+  });
+
+  it("views are what the step makes of keys of their own", () => {
+    const step = randomResizedCrop({ size: 4 });
+    const two = views(2, step)(image, 3);
+    expect(two).toEqual([step(image, foldKey(3, 0)), step(image, foldKey(3, 1))]);
+    expect(two[0]).not.toEqual(two[1]);
   });
 
   it("grey keeps channels and alpha", () => {

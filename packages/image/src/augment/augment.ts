@@ -16,6 +16,11 @@ export function sequence(...steps: readonly Augment[]): Augment {
   return (image, key) => steps.reduce((current, step, i) => step(current, foldKey(key, i)), image);
 }
 
+/** Several views of one image, each by a key of its own: the pairs of SimCLR (Chen et al. 2020). */
+export function views(count: number, step: Augment): (image: Image, key: RandomKey) => Image[] {
+  return (image, key) => Array.from({ length: count }, (_, i) => step(image, foldKey(key, i)));
+}
+
 /** Applies a step with probability `p`. */
 export function sometimes(p: number, step: Augment): Augment {
   return (image, key) => (uniform(key, 0) < p ? step(image, foldKey(key, 1)) : image);
