@@ -8,7 +8,6 @@ import type { Expr } from "../../ir/expr.ts";
 import type { LoopKernel, Store } from "../../ir/kernel.ts";
 import { strideOf } from "../../ir/linear.ts";
 import type { Bound, Code } from "./assembler.ts";
-import { columnBytes, columnSums, goesByColumn } from "./column-sums.ts";
 import { I32, op, V128, v } from "./opcodes.ts";
 import type { PlanContext } from "./plan.ts";
 import { eachRow, type Range } from "./rows.ts";
@@ -47,7 +46,7 @@ export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
   const range = alone ? { low: 0, high: split.total } : share(code, split.total, split.quantum);
   // In several calls: the optimising compiler's code is entered at the next one.
   const calls = Math.ceil(work / CALL_WORK);
-  const step = Math.max(split.step, split.quantum * Math.ceil(split.total / split.quantum / Math.max(1, calls)));
+  const step = split.quantum * Math.max(1, Math.ceil(split.total / split.quantum / Math.max(1, calls)));
   const low = code.bound(range.low).keep();
   const high = code.local();
   code.while(low, range.high, step, () => {
@@ -104,10 +103,8 @@ class LoopRenderer {
   private readonly splitsVector: boolean;
   /** Goes through blocks of 16 vectorised elements in the outermost loop: another axis is contiguous in what is loaded. */
   private readonly transposes: boolean;
-  /** Sums go through the rows of what is summed, a sum for each column in memory. */
-  private readonly columnwise: boolean;
-  /** What is split among threads: rows, or elements of the vectorised axis; at most `step` of them in one call. */
-  readonly split: { total: number; quantum: number; step: number };
+  /** What is split among threads: rows, or elements of the vectorised axis. */
+  readonly split: { total: number; quantum: number };
   /** Element operations, roughly. */
   readonly work: number;
   memoBytes = 0;
@@ -145,11 +142,9 @@ class LoopRenderer {
     this.transposes = values.stagesVary && count === 0 && across !== undefined && vectorSize >= 16;
     this.rows = this.transposes ? [...rows.filter((axis) => axis !== across), across!] : rows;
     this.splitsVector = values.stagesVary && (this.transposes || rowCount < 16);
-    this.columnwise = values.stagesVary && goesByColumn(values, kernel, this.sizes, this.vector, 4 * this.unroll);
-    if (this.columnwise) this.memoBytes = columnBytes(kernel, vectorSize);
-    const quantum = this.columnwise ? 16 : Math.max(16, 4 * this.unroll);
-    const step = this.columnwise ? Math.max(quantum, vectorSize) : quantum;
-    this.split = this.splitsVector ? { total: vectorSize, quantum, step } : { total: rowCount, quantum: 1, step: 1 };
+    this.split = this.splitsVector
+      ? { total: vectorSize, quantum: Math.max(16, 4 * this.unroll) }
+      : { total: rowCount, quantum: 1 };
     this.work = product(this.sizes) * (count === 0 ? nodes : size) + product(kernel.outer) * nodes;
   }
 
@@ -158,17 +153,13 @@ class LoopRenderer {
   }
 
   render(): void {
-    const { code, kernel, values, sizes, vector } = this;
+    const { code, values, sizes, vector } = this;
     values.hoist(this.roots, this.targets);
     const [low, high] = [{ local: LOW }, { local: HIGH }];
     const rowCount = product(this.rows.map((axis) => sizes[axis]!));
     const run = (rows: Range, elements: Range): void =>
       eachRow(values, sizes, this.rows, rows, () => {
         values.hoist(this.roots, this.targets);
-        if (this.columnwise) {
-          columnSums(values, kernel, sizes, vector, elements);
-          return;
-        }
         if (!values.stagesVary) {
           this.stages(1);
           return;

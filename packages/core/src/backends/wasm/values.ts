@@ -22,7 +22,7 @@ import {
 import { i, op, V128, v } from "./opcodes.ts";
 
 /** The parameter that holds the address of kept values. */
-export const MEMO = 2;
+const MEMO = 2;
 
 /** The bits of a constant as a lane of its type. */
 function wordOf(type: ComputeType, value: number): number {
