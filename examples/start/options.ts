@@ -20,7 +20,7 @@ Trains a small CLIP on OpenMoji's drawings and their words, says what it is wort
 searches among them.
 
   --device webgpu|wasm|js   where to compute (default: a GPU if there is one, else WebAssembly on all cores)
-  --steps N                 updates (default 500)
+  --steps N                 updates (default 300)
   --batch N                 pairs per update (default 128)
   --seed N                  another split of the random numbers, the same on every machine (default 1)
   --out FOLDER              where model and report go (default runs/start)
@@ -35,7 +35,7 @@ export function readOptions(args: readonly string[]): StartOptions | null {
     args: [...args],
     options: {
       device: { type: "string" },
-      steps: { type: "string", default: "500" },
+      steps: { type: "string", default: "300" },
       batch: { type: "string", default: "128" },
       seed: { type: "string", default: "1" },
       out: { type: "string", default: "runs/start" },

@@ -42,9 +42,6 @@ export function freshModel(tokenizer: Tokenizer, { loss, seed }: { loss: "clip" 
   return context({ key: random.key(seed) }, () => createCLIP(modelConfig(tokenizer, loss)));
 }
 
-/** How much it counts that two views of a picture find each other. */
-const BETWEEN_VIEWS = 0.5;
-
 /**
  * Both views of a picture find its caption, by CLIP's loss with several right answers, by degrees (`likeness`), or by
  * SigLIP's, which asks of each pair by itself; and, as in SLIP (Mu et al. 2021), they find each other.
@@ -56,7 +53,7 @@ export function lossOf(model: CLIPModel, { images, tokens, alike }: Batch): Tens
   const toText = (view: Tensor): Tensor =>
     logitBias ? siglipLoss(view, text, logitScale, logitBias) : multiPositiveLoss(view, text, alike, logitScale);
   const between = multiPositiveLoss(first, second, alike, logitScale);
-  return toText(first).add(toText(second)).div(2).add(between.mul(BETWEEN_VIEWS));
+  return toText(first).add(toText(second)).div(2).add(between);
 }
 
 /** Muon moves the matrices of the blocks, AdamW the rest; the matrices bear a higher rate. */

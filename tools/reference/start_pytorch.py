@@ -1,7 +1,7 @@
 """The same training as `npm start` in PyTorch: same first weights, pictures, captions, order and recipe.
 
     npm start -- --export-initial --seed 1 --out runs/initial-1
-    python tools/reference/start_pytorch.py runs/initial-1 --seed 1 --steps 500
+    python tools/reference/start_pytorch.py runs/initial-1 --seed 1
 
 The model is transformers' CLIPModel, which opens what `CLIP.save` writes. Random numbers are Threefry 2x32 and a hash,
 as in @vlm/image and examples/start/data.ts, so that every batch is the same to the last bit. Prints one JSON object:
@@ -28,7 +28,6 @@ MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 CONTEXT = 24
 MUON_RATE = 4
-BETWEEN_VIEWS = 0.5
 
 
 def threefry(key, c0, c1):
@@ -200,7 +199,7 @@ class Run:
         first, second = self.image(x).chunk(2)
         text = self.text(ids)
         to_text = (self.contrast(first, text, alike) + self.contrast(second, text, alike)) / 2
-        return to_text + BETWEEN_VIEWS * self.contrast(first, second, alike)
+        return to_text + self.contrast(first, second, alike)
 
     @torch.no_grad()
     def scores(self, part):
@@ -222,7 +221,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--stop", type=int, help="end after this many steps of the schedule")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--compare", type=Path)
