@@ -102,15 +102,14 @@ class ContractRenderer {
   /** Threads take turns at packing PACK_COLUMNS columns of B. */
   private packRound(): void {
     const { code, batches, columns } = this;
-    const { packedBatches, sum } = this.blocks;
+    const { packedBatches, sum, depth } = this.blocks;
     const width = up(PACK_COLUMNS, this.plan.library.tile.columns);
     const [unit, units, perBatch, inBatch, column, count] = this.locals(6);
-    const [batch, k0, depth, target] = this.locals(4);
+    const [batch, from, k, steps, target] = this.locals(5);
     code.ceilDiv(columns, width).set(perBatch);
     code.get(perBatch);
     if (packedBatches > 1) code.get(batches).op(op.mul);
     code.set(units);
-    code.i32(sum).set(depth);
     code.get(THREAD).set(unit);
     code.get(unit, units).op(op.ltS);
     code.if(() => {
@@ -119,21 +118,25 @@ class ContractRenderer {
         code.get(unit, perBatch).op(op.remU).i32(width).op(op.mul).set(column);
         code.get(columns, column).op(op.sub).set(count);
         code.least(count, width).set(count);
-        this.pushPacked(inBatch, column).set(target);
-        code.get(column, this.column0).op(op.add).set(column);
-        this.packB(target, column, count, k0, depth, batch);
+        code.get(column, this.column0).op(op.add).set(from);
+        code.for(k, 0, sum, depth, () => {
+          this.setClipped(steps, k, depth, sum);
+          this.pushPacked(inBatch, column, k, steps).set(target);
+          this.packB(target, from, count, k, steps, batch);
+        });
         code.get(unit, THREADS).op(op.add).tee(unit).get(units).op(op.ltS);
       });
     });
   }
 
-  /** Pushes the address of a column's panel. */
-  private pushPacked(inBatch: number, column: number): Code {
+  /** Pushes the address of a column's panel for `steps` steps from k on: panels that follow each other in use lie so. */
+  private pushPacked(inBatch: number, column: number, k: number, steps: number): Code {
     const { packedBatches, roundColumns, sum } = this.blocks;
     const { code } = this;
     code.get(this.packed);
     if (packedBatches > 1) code.addTimes(inBatch, roundColumns * sum * 4);
-    return code.addTimes(column, sum * 4);
+    code.addTimes(k, roundColumns * 4).get(column, steps);
+    return code.op(op.mul).i32(4).op(op.mul, op.add);
   }
 
   /** Threads take blocks of sums: whoever is free the next one (in a single round), or in turns. */
@@ -180,10 +183,9 @@ class ContractRenderer {
     const { code, plan, aBlock, cBlock } = this;
     const { tile } = plan.library;
     const { m, sum, depth, keepsRows, blockRows, blockColumns } = this.blocks;
-    const [batch, rows, k, count, b, a] = this.locals(6);
+    const [batch, rows, k, count, a] = this.locals(5);
     code.get(this.batch0, inBatch).op(op.add).set(batch);
     code.get(batch).i32(m).op(op.mul).get(row).op(op.add).set(rows);
-    this.pushPacked(inBatch, column).set(b);
     code.for(k, 0, sum, depth, () => {
       this.setClipped(count, k, depth, sum);
       const packRows = (): void => this.packA(a, row, rowCount, k, count, batch);
@@ -195,9 +197,17 @@ class ContractRenderer {
         code.set(a);
         packRows();
       }
-      code.get(a, b).addTimes(k, tile.columns * 4);
-      code.get(cBlock).ceilDiv(rowCount, tile.rows).ceilDiv(columnCount, tile.columns).get(count);
-      code.i32(tile.columns * sum * 4).i32(blockColumns * 4);
+      code.get(a);
+      this.pushPacked(inBatch, column, k, count)
+        .get(cBlock)
+        .ceilDiv(rowCount, tile.rows)
+        .ceilDiv(columnCount, tile.columns)
+        .get(count);
+      code
+        .get(count)
+        .i32(tile.columns * 4)
+        .op(op.mul)
+        .i32(blockColumns * 4);
       code.get(k).op(op.eqz).call(plan.call("multiply"));
     });
     code.get(rows).set(kept);
