@@ -55,7 +55,7 @@ export type CLIPConfig = {
 };
 
 /** What CLIP's Vision Transformers have in common (section 2.4). */
-const clipViT = { preNorm: true, finalNorm: "pooled", patchBias: false, eps: 1e-5 } as const;
+const clipViT = { preNorm: true, finalNorm: "pooled", patchBias: false, eps: 1e-5, start: "residual" } as const;
 
 /** Two towers and a scale: image and text vectors of one space (Radford et al. 2021; SigLIP: Zhai et al. 2023). */
 export class CLIPModel extends Module {

@@ -16,6 +16,7 @@ import {
   normal,
   Parameter,
   repeat,
+  residualInit,
   TransformerBlock,
 } from "@vlm/nn";
 
@@ -55,11 +56,8 @@ export class TextTower extends Module {
     this.config = config;
     this.token = new Embedding(vocabSize, width, { init: normal(0.02) });
     this.position = new Parameter(normal(0.01)([context, width], initialKey()));
-    const init = normal(width ** -0.5);
-    const mlpInit = normal((2 * width) ** -0.5);
-    const outInit = normal(width ** -0.5 * (2 * depth) ** -0.5);
-    const shared = { width, heads, mlpWidth, activation, eps, causal: config.causal ?? true, init, mlpInit, outInit };
-    this.blocks = repeat(depth, () => new TransformerBlock(shared));
+    const shared = { width, heads, mlpWidth, activation, eps, causal: config.causal ?? true };
+    this.blocks = repeat(depth, () => new TransformerBlock({ ...shared, ...residualInit(width, depth) }));
     this.norm = new LayerNorm(width, { eps });
   }
 

@@ -7,6 +7,7 @@ export {
   kaimingUniform,
   lecunNormal,
   normal,
+  residualInit,
   torchUniform,
   truncatedNormal,
   uniform,

@@ -19,6 +19,7 @@ import {
   normal,
   Parameter,
   repeat,
+  residualInit,
   TransformerBlock,
   truncatedNormal,
 } from "@vlm/nn";
@@ -49,6 +50,11 @@ export type ViTConfig = {
   preNorm?: boolean;
   /** Where the last norm stands: on all tokens, or on the pooled one. Default "tokens"; CLIP "pooled". */
   finalNorm?: "tokens" | "pooled";
+  /**
+   * How blocks start: "small", normal of 0.02 (Touvron et al. 2020); "residual", by width (`residualInit` of @vlm/nn), which
+   * is what narrow networks need. Default "small"; CLIP "residual".
+   */
+  start?: "small" | "residual";
   /** Bias of the patch embedding. Default true; CLIP has none. */
   patchBias?: boolean;
   positions?: "learned" | "sincos";
@@ -154,9 +160,10 @@ export class ViT extends Module {
     const tokens = rows * columns + (classToken ? 1 : 0);
     this.position = config.positions === "sincos" ? null : new Parameter(small([tokens, width], initialKey()));
     this.preNorm = config.preNorm ? new LayerNorm(width, { eps }) : null;
+    const inits = config.start === "residual" ? residualInit(width, depth) : { init: small };
     this.blocks = repeat(depth, (i) => {
       const rate = depth > 1 ? (dropPath * i) / (depth - 1) : dropPath;
-      return new TransformerBlock({ width, heads, mlpWidth, activation, eps, dropPath: rate, init: small });
+      return new TransformerBlock({ width, heads, mlpWidth, activation, eps, dropPath: rate, ...inits });
     });
     this.norm = new LayerNorm(width, { eps });
     this.pool = pool === "map" ? new AttentionPool({ width, heads, mlpWidth, activation, eps }) : null;

@@ -69,6 +69,17 @@ export const kaimingNormal =
 /** LeCun et al. 1998, section 4.6: normal with variance 1 / fanIn. */
 export const lecunNormal = (): Initializer => (shape, key) => normal(Math.sqrt(1 / fanOf(shape, "in")))(shape, key);
 
+/**
+ * How the blocks of CLIP's towers start (Radford et al. 2021, section 2.5, and their code): normal, by width, and narrower
+ * by √(2·depth) where a block writes to the residual stream (Radford et al. 2019). At any width a block says as much as
+ * at 768, where the usual 0.02 is about the same.
+ */
+export const residualInit = (width: number, depth: number): Record<"init" | "mlpInit" | "outInit", Initializer> => ({
+  init: normal(width ** -0.5),
+  mlpInit: normal((2 * width) ** -0.5),
+  outInit: normal((2 * width * depth) ** -0.5),
+});
+
 /** What PyTorch gives linear and convolution layers: uniform in ±1/√fanIn (`kaiming_uniform_` with a = √5). */
 export const torchUniform = (): Initializer => (shape, key) => uniform(1 / Math.sqrt(fanOf(shape, "in")))(shape, key);
 
