@@ -70,7 +70,10 @@ export class Values extends Indices {
       }
     };
     // What a guard protects is not loaded here, but addresses can be had that need nothing but what is known.
+    const guarded = new Set<Expr>();
     const visitGuarded = (expr: Expr): void => {
+      if (guarded.has(expr)) return;
+      guarded.add(expr);
       if (expr.kind === "load" && this.knows(expr.index)) this.hoistAddress(expr.buffer, expr.index);
       else if (expr.kind === "apply") expr.args.forEach(visitGuarded);
       else if (expr.kind === "guard") visitGuarded(expr.value);
