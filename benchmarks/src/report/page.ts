@@ -145,6 +145,17 @@ function sectionOf(report: Report): string[] {
 
 const imageOf = ({ title, file }: { title: string; file: string }): string => `![${title}](charts/${file})`;
 
+/** Which suites are of another run than the first. */
+function earlierOf([first, ...others]: readonly Report[]): string[] {
+  const runOf = ({ machine: { date, commit } }: Report): string => `${date}${commit ? ` at commit ${commit}` : ""}`;
+  const runs = new Map<string, string[]>();
+  for (const report of others) {
+    const run = runOf(report);
+    if (run !== runOf(first!)) runs.set(run, [...(runs.get(run) ?? []), report.suite]);
+  }
+  return [...runs].map(([run, suites]) => `Of ${run} are: ${suites.join(", ")}.`);
+}
+
 /** Writes the page and its charts; `results` is a folder of one date. */
 export function writePage(results: string, docs: string): void {
   const reports = reportsIn(results);
@@ -155,7 +166,7 @@ export function writePage(results: string, docs: string): void {
   for (const { file, content } of reports.flatMap(chartsOf)) writeFileSync(path.join(charts, file), content);
   const packages = reports.flatMap(({ versions = {} }) => Object.values(versions).flatMap(Object.entries<string>));
   const versions = [...new Set(packages.map(([name, version]) => `${name} ${version}`))];
-  const parts = [PROSE, machineOf(reports[0]!)];
+  const parts = [PROSE, machineOf(reports[0]!), ...earlierOf(reports)];
   if (versions.length > 0) parts.push(`Versions: ${versions.join(", ")}.`);
   const verdicts = reports.flatMap(({ comparisons = [] }) => verdictsOf(comparisons));
   const groups = [...new Set(verdicts.map(({ group }) => group))];
