@@ -62,7 +62,7 @@ export function optimizerFor(model: CLIPModel, steps: number): Muon {
   return new Muon(model, {
     hidden,
     lr: cosine(2e-3, { warmup: Math.min(50, Math.ceil(steps / 10)), steps: steps + 1 }),
-    groups: [{ parameters: hidden, lrScale: 4, weightDecay: 0.1 }],
+    groups: [{ parameters: hidden, lrScale: 4 }],
     betas: [0.9, 0.98],
     weightDecay: 0.1,
     clip: 1,

@@ -68,12 +68,16 @@ export const tableOf = ({ title, note, columns, rows }: Table): string =>
     ),
   ].join("\n\n");
 
+/** Which run a report is of. */
+export const runOf = ({ machine: { date, commit } }: Report): string =>
+  `${date}${commit ? ` at commit ${commit}` : ""}`;
+
 /** Where, when and with what. */
-export function machineOf({ machine }: Report): string {
-  const { description, processor, memoryGiB, node, platform, date, commit, load, peakWasm, peakC } = machine;
+export function machineOf(report: Report): string {
+  const { description, processor, memoryGiB, node, platform, load, peakWasm, peakC } = report.machine;
   const peak = [peakWasm && `${figure(peakWasm)} in WebAssembly`, peakC && `${figure(peakC)} in C`].filter(Boolean);
   return (
-    `Measured ${date}${commit ? ` at commit ${commit}` : ""} on ${description}: ${processor}, ${memoryGiB} GiB, ${platform}, ` +
+    `Measured ${runOf(report)} on ${description}: ${processor}, ${memoryGiB} GiB, ${platform}, ` +
     `Node ${node}; load average ${load} when the run began. Peak of 128-bit fused multiply-add on one thread, GFLOP/s: ` +
     `${peak.join(", ") || "not measured"}.`
   );

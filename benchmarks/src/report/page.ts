@@ -4,7 +4,7 @@ import path from "node:path";
 import { type Comparison, groupOf, scoreOf } from "../run/field.ts";
 import { suites } from "../suites/index.ts";
 import { chartsOf } from "./charts-of.ts";
-import { figure, machineOf, table, tableOf } from "./markdown.ts";
+import { figure, machineOf, runOf, table, tableOf } from "./markdown.ts";
 import type { Report } from "./report.ts";
 
 const OWN = /^vlm/;
@@ -147,7 +147,6 @@ const imageOf = ({ title, file }: { title: string; file: string }): string => `!
 
 /** Which suites are of another run than the first. */
 function earlierOf([first, ...others]: readonly Report[]): string[] {
-  const runOf = ({ machine: { date, commit } }: Report): string => `${date}${commit ? ` at commit ${commit}` : ""}`;
   const runs = new Map<string, string[]>();
   for (const report of others) {
     const run = runOf(report);

@@ -1,13 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { expect, it } from "vitest";
 import { readLatestCheckpoint } from "../src/checkpoint/read-checkpoint.ts";
+import { bundled } from "./support/bundle.ts";
 import { temporaryFolder } from "./support/temporary.ts";
 
-const source = fileURLToPath(new URL("./support/checkpoint-writer.ts", import.meta.url));
 const KILLS = 200;
 const WRITERS = 4;
 
@@ -41,17 +38,8 @@ async function killOnce(
 it(`R7: ${KILLS} writers killed at random moments leave a checkpoint to resume from`, {
   timeout: 120_000,
 }, async () => {
-  const bundle = path.join(await temporaryFolder(), "writer.mjs");
   // One plain file starts within a tenth of a second; two hundred starts through a loader would take minutes.
-  await build({
-    entryPoints: [source],
-    outfile: bundle,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    conditions: ["@vlm/source"],
-    external: ["../backends/*"],
-  });
+  const bundle = await bundled("./checkpoint-writer.ts");
   let resumed = 0;
   await Promise.all(
     Array.from({ length: WRITERS }, async () => {

@@ -1,10 +1,8 @@
 import { execFile } from "node:child_process";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { useDevice } from "@vlm/core";
-import { build } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import { identityMap } from "../src/keymap/key-map.ts";
 import { load } from "../src/keymap/load.ts";
@@ -13,6 +11,7 @@ import { openWeights } from "../src/safetensors/open-weights.ts";
 import { safetensorsBytes } from "../src/safetensors/write-safetensors.ts";
 import { openSource } from "../src/source/open-source.ts";
 import { sendFile, serve } from "./support/bad-server.ts";
+import { bundled } from "./support/bundle.ts";
 import { failure } from "./support/errors.ts";
 import { counting, f32, TestModel } from "./support/model.ts";
 import { temporaryFolder } from "./support/temporary.ts";
@@ -106,16 +105,7 @@ describe("paths in an index", () => {
 
 describe("an index", () => {
   it("X4: may name half a million tensors, in bounded memory", { timeout: 60_000 }, async () => {
-    const bundle = path.join(await temporaryFolder(), "read.mjs");
-    await build({
-      entryPoints: [fileURLToPath(new URL("./support/read-index.ts", import.meta.url))],
-      outfile: bundle,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      conditions: ["@vlm/source"],
-      external: ["../backends/*"],
-    });
+    const bundle = await bundled("./read-index.ts");
     // The text alone is 57 MB. Reading it takes less than 100 in all; JSON.parse does not do with 120.
     const { stdout } = await promisify(execFile)(process.execPath, ["--max-old-space-size=120", bundle]);
     expect(JSON.parse(stdout)).toEqual({ tensors: 497_000, shards: 163, last: "model-00.safetensors" });
