@@ -1,5 +1,6 @@
 /** Arrays of 16-bit floats: their stored bits, and the numbers they stand for. */
 import type { DType } from "./dtype.ts";
+import { uncleared } from "./host-memory.ts";
 
 /** Numbers as the stored bits of f16 or bf16, rounded to nearest even. */
 export function floatsToBits(numbers: Float32Array, dtype: Extract<DType, "f16" | "bf16">): Uint16Array<ArrayBuffer> {
@@ -30,14 +31,14 @@ function halfTable(): Float32Array {
 }
 
 function f16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(from.length);
+  const out = new Float32Array(uncleared(from.length * 4));
   const table = halfTable();
   for (let i = 0; i < from.length; i++) out[i] = table[from[i]!]!;
   return out;
 }
 
 function bf16ToF32(from: Uint16Array): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(from.length);
+  const out = new Float32Array(uncleared(from.length * 4));
   const bits = new Uint32Array(out.buffer);
   for (let i = 0; i < from.length; i++) bits[i] = from[i]! << 16;
   return out;

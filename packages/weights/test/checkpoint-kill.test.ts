@@ -7,20 +7,23 @@ import { temporaryFolder } from "./support/temporary.ts";
 
 const KILLS = 200;
 const WRITERS = 4;
+/** So many writers of a folder may be killed before one of them has written anything. */
+const UNWRITTEN = 10;
 
 /**
- * Starts a writer, waits until it has taken up the folder, kills it at a random moment, and gives the last step that
- * it had reported as written.
+ * Starts a writer, waits until it says so (it has taken up the folder, or written a step), kills it at a random moment,
+ * and gives the last step that it had reported as written.
  */
 async function killOnce(
   child: ChildProcess,
+  awaited: "start " | "done ",
   delay: number,
 ): Promise<{ started: number; done: number; output: string }> {
   let output = "";
   const ready = new Promise<void>((resolve, reject) => {
     child.stdout!.on("data", (chunk) => {
       output += chunk;
-      if (output.includes("start ")) resolve();
+      if (output.includes(awaited)) resolve();
     });
     child.stderr!.on("data", (chunk) => (output += chunk));
     child.once("exit", () => reject(new Error(`the writer ended: ${output}`)));
@@ -47,13 +50,17 @@ it(`R7: ${KILLS} writers killed at random moments leave a checkpoint to resume f
       const start = () => fork(bundle, [folder], { silent: true, execArgv: [] });
       let written = 0;
       for (let kill = 0; kill < KILLS / WRITERS; kill++) {
-        const { started, done, output } = await killOnce(start(), Math.random() * 100);
+        const { started, done, output } = await killOnce(
+          start(),
+          written === 0 && kill >= UNWRITTEN ? "done " : "start ",
+          Math.random() * 100,
+        );
         expect(output).not.toContain("damaged");
         // What was reported as written is never lost, nor taken up from before.
         expect(started).toBeGreaterThan(written);
         const latest = await readLatestCheckpoint(folder);
         if (!latest) {
-          expect(done).toBe(0);
+          expect(Math.max(done, written)).toBe(0);
           continue;
         }
         resumed++;
@@ -73,5 +80,5 @@ it(`R7: ${KILLS} writers killed at random moments leave a checkpoint to resume f
       }
     }),
   );
-  expect(resumed).toBeGreaterThan(KILLS - 10);
+  expect(resumed).toBeGreaterThanOrEqual(KILLS - WRITERS * UNWRITTEN);
 });

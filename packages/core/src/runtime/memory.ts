@@ -1,6 +1,7 @@
 /** Accounting of device memory, and the net under forgotten tensors. */
 import type { Buffer } from "../backends/backend.ts";
 import { debugLevel } from "../debug.ts";
+import { uncleared } from "../host-memory.ts";
 import { activeDevice, type Device } from "./device.ts";
 import type { RealStorage } from "./realize.ts";
 
@@ -26,7 +27,7 @@ export function watch(storage: RealStorage): void {
   if (debugLevel() > 0) traced.add(new WeakRef(storage));
   const { device, buffer, bytes, owner } = storage;
   if (owner === "tensors" && bytes > 4096 && device?.name !== "js") {
-    storage.ballast = new ArrayBuffer(Math.min(bytes, 2 ** 22));
+    storage.ballast = uncleared(Math.min(bytes, 2 ** 22));
   }
   registry.register(storage, { device: device!, buffer: buffer!, bytes, owner }, storage);
   count(owner, bytes, 1);

@@ -1,8 +1,9 @@
 /** The wasm device: schedules rendered to WebAssembly SIMD, one module for each plan. */
 import { debugLevel } from "../../debug.ts";
-import { bytesPerElement, type DType, type HostArray, type HostData, hostArray } from "../../dtype.ts";
+import { bytesPerElement, type DType, type HostArray, type HostData } from "../../dtype.ts";
 import { VlmError } from "../../errors.ts";
 import { bitsToFloats, floatsToBits } from "../../float-bits.ts";
+import { unclearedArray } from "../../host-memory.ts";
 import type { Schedule } from "../../ir/kernel.ts";
 import type { Backend, Buffer, Executable } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
@@ -201,7 +202,7 @@ class WasmBackend implements Backend {
     if (dtype === "f16" || dtype === "bf16") {
       return bitsToFloats(new Uint16Array(this.memoryBuffer, address, size), dtype);
     }
-    const out = hostArray(dtype, size);
+    const out = unclearedArray(dtype, size);
     out.set(this.view(dtype, address, size));
     return out;
   }

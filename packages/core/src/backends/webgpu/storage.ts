@@ -1,6 +1,7 @@
 /** Host arrays to and from device words: f16 and bf16 two, bool and u8 four in each 32-bit word. */
-import { type DType, type HostArray, type HostData, hostArray } from "../../dtype.ts";
+import type { DType, HostArray, HostData } from "../../dtype.ts";
 import { bitsToFloats, floatsToBits } from "../../float-bits.ts";
+import { unclearedArray } from "../../host-memory.ts";
 import { perWord } from "./render/shader.ts";
 
 /** Every buffer is a multiple of this, so that a kernel's last vector always has room. */
@@ -29,7 +30,7 @@ function padded<T extends Uint8Array | Uint16Array>(kind: new (length: number) =
 
 export function fromDevice(dtype: DType, size: number, bytes: ArrayBuffer): HostArray {
   if (dtype === "f16" || dtype === "bf16") return bitsToFloats(new Uint16Array(bytes, 0, size), dtype);
-  const out = hostArray(dtype, size);
+  const out = unclearedArray(dtype, size);
   if (dtype === "f32") out.set(new Float32Array(bytes, 0, size));
   else if (dtype === "i32") out.set(new Int32Array(bytes, 0, size));
   else if (dtype === "u32") out.set(new Uint32Array(bytes, 0, size));
