@@ -31,26 +31,29 @@ test("every candidate tile computes the product, and adds to it", async () => {
     const memory = new WebAssembly.Memory({ initial: 4 });
     const { instance } = await WebAssembly.instantiate(module.bytes(), { env: { memory } });
     const multiply = instance.exports.multiply as (...args: number[]) => void;
-    const [rowPanels, columnPanels, depth] = [2, 3, 7];
-    const [m, n] = [rowPanels * tile.rows, columnPanels * tile.columns];
-    const a = new Float32Array(memory.buffer, 1024, m * depth).map(() => random() - 0.5);
-    const b = new Float32Array(memory.buffer, 65536, n * depth).map(() => random() - 0.5);
-    new Float32Array(memory.buffer, 1024, a.length).set(a);
-    new Float32Array(memory.buffer, 65536, b.length).set(b);
-    const run = (first: number): void =>
-      multiply(1024, 65536, 131072, rowPanels, columnPanels, depth, tile.columns * depth * 4, n * 4, first);
-    run(1);
-    run(0);
-    const c = new Float32Array(memory.buffer, 131072, m * n);
-    for (let row = 0; row < m; row++) {
-      for (let column = 0; column < n; column++) {
-        let sum = 0;
-        for (let k = 0; k < depth; k++) {
-          const at = (index: number, width: number): number =>
-            (Math.floor(index / width) * depth + k) * width + (index % width);
-          sum += a[at(row, tile.rows)]! * b[at(column, tile.columns)]!;
+    const [columnPanels, depth] = [7, 7];
+    const n = columnPanels * tile.columns;
+    for (let m = 1; m <= 2 * tile.rows; m++) {
+      const rowPanels = Math.ceil(m / tile.rows);
+      const a = new Float32Array(memory.buffer, 1024, rowPanels * tile.rows * depth).map(() => random() - 0.5);
+      const b = new Float32Array(memory.buffer, 65536, n * depth).map(() => random() - 0.5);
+      new Float32Array(memory.buffer, 1024, a.length).set(a);
+      new Float32Array(memory.buffer, 65536, b.length).set(b);
+      const run = (first: number): void =>
+        multiply(1024, 65536, 131072, m, columnPanels, depth, tile.columns * depth * 4, n * 4, first);
+      run(1);
+      run(0);
+      const c = new Float32Array(memory.buffer, 131072, m * n);
+      for (let row = 0; row < m; row++) {
+        for (let column = 0; column < n; column++) {
+          let sum = 0;
+          for (let k = 0; k < depth; k++) {
+            const at = (index: number, width: number): number =>
+              (Math.floor(index / width) * depth + k) * width + (index % width);
+            sum += a[at(row, tile.rows)]! * b[at(column, tile.columns)]!;
+          }
+          expect(Math.abs(c[row * n + column]! - 2 * sum), JSON.stringify(tile)).toBeLessThan(1e-5);
         }
-        expect(Math.abs(c[row * n + column]! - 2 * sum), JSON.stringify(tile)).toBeLessThan(1e-5);
       }
     }
   }

@@ -200,7 +200,7 @@ class ContractRenderer {
       code.get(a);
       this.pushPacked(inBatch, column, k, count)
         .get(cBlock)
-        .ceilDiv(rowCount, tile.rows)
+        .get(rowCount)
         .ceilDiv(columnCount, tile.columns)
         .get(count);
       code

@@ -1,7 +1,8 @@
 /** The module that plans share: thread barrier, packing, matrix product. Tuned once per engine, then warm. */
 import { ModuleBuilder, type Signature } from "./assembler.ts";
 import { BARRIER, defineBarrier } from "./barrier.ts";
-import { candidates, defineMultiply, definePack, MULTIPLY, PACK, type Tile } from "./gemm.ts";
+import { candidates, defineMultiply, MULTIPLY, type Tile } from "./gemm.ts";
+import { definePack, PACK } from "./gemm-pack.ts";
 import { I32 } from "./opcodes.ts";
 
 /** Called after each kernel of a plan that is timed; does nothing but where another function takes its place. */
@@ -65,7 +66,7 @@ async function tune(fused: boolean): Promise<Tile> {
     tiles.forEach(({ rows, columns }, at) => {
       const [rowPanels, columnPanels] = [Math.ceil(24 / rows), Math.ceil(48 / columns)];
       const run = exports[at] as Multiply;
-      run(0, 65536, 131072, rowPanels, columnPanels, DEPTH, columns * DEPTH * 4, columnPanels * columns * 4, 1);
+      run(0, 65536, 131072, rowPanels * rows, columnPanels, DEPTH, columns * DEPTH * 4, columnPanels * columns * 4, 1);
       const end = performance.now();
       const rate = (rowPanels * rows * columnPanels * columns * DEPTH) / Math.max(1e-4, end - now);
       if (round === 0) first[at] = rate;
@@ -132,7 +133,9 @@ export function warm(exports: WebAssembly.Exports, { tile }: Library, scratch: n
       packA(a, scratch, rowStride, kStride, n + 1, n);
       packB(b, scratch, rowStride, kStride, n + 1, n);
     }
-    const [rowPanels, columnPanels] = [Math.ceil(n / tile.rows), Math.ceil(n / tile.columns)];
-    multiply(a, b, c, rowPanels, columnPanels, n, tile.columns * n * 4, columnPanels * tile.columns * 4, 1);
+    const columnPanels = Math.ceil(n / tile.columns);
+    for (let rows = n; rows < n + tile.rows; rows++) {
+      multiply(a, b, c, rows, columnPanels, n, tile.columns * n * 4, columnPanels * tile.columns * 4, 1);
+    }
   }
 }
