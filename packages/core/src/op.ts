@@ -89,6 +89,8 @@ export type ViewOp = {
   readonly name: string;
   /** True when the row-major order of elements stays: the same buffer serves under the new shape. */
   readonly keepsOrder?: boolean;
+  /** Attributes of the one view that equals this one of another of the same op (`inner`); null when both do nothing. */
+  joined?(inner: Attributes, attributes: Attributes): Attributes | null;
   shape(input: readonly number[], attributes: Attributes): readonly number[];
   /** Where an output index reads the input, and the conditions outside of which it reads `otherwise` instead. */
   map<I>(

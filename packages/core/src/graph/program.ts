@@ -58,9 +58,11 @@ export function buildProgram(
   };
 
   const add = (node: Node): number => {
-    const { op, attributes, shape, dtype, outputs, where } = node;
+    const { op, shape, dtype, outputs, where } = node;
+    const { inputs: read, attributes } = joinedViews(node);
+    if (!attributes) return numbers.get(read[0]!)!;
     const inputs: number[] = [];
-    for (const input of node.inputs) inputs.push(numbers.get(input)!);
+    for (const input of read) inputs.push(numbers.get(input)!);
     const at = signatures.node(op, dtype, shape, inputs, attributes);
     if (at === nodes.length) nodes.push({ op, attributes, inputs, shape, dtype, outputs, leaf: -1, where });
     return at;
@@ -84,8 +86,9 @@ export function buildProgram(
     if (replaced) {
       if (!numbers.has(replaced)) stack.push(replaced);
     } else {
-      for (let i = node.inputs.length - 1; i >= 0; i--) {
-        const input = node.inputs[i]!;
+      const { inputs } = joinedViews(node);
+      for (let i = inputs.length - 1; i >= 0; i--) {
+        const input = inputs[i]!;
         if (!numbers.has(input)) stack.push(input);
       }
     }
@@ -95,6 +98,22 @@ export function buildProgram(
   }
   const positions = outputs.map((output) => numbers.get(output)!);
   return { program: { nodes, outputs: positions, key: signatures.key(positions) }, leaves };
+}
+
+/**
+ * What a node reads, and how, views of views being one; attributes are null when they undo each other. (They are joined
+ * here and not where they are made: a gradient may be asked of the inner one.)
+ */
+function joinedViews(node: Node): { inputs: readonly Node[]; attributes: Attributes | null } {
+  let { op, inputs, attributes }: { op: Op; inputs: readonly Node[]; attributes: Attributes | null } = node;
+  if (op.kind !== "view" || !op.joined) return { inputs, attributes };
+  let inner = inputs[0]!;
+  while (inner.op === op && inner.storage === null && inner.inputs.length > 0) {
+    attributes = attributes ? op.joined(inner.attributes, attributes) : inner.attributes;
+    inputs = inner.inputs;
+    inner = inputs[0]!;
+  }
+  return { inputs, attributes };
 }
 
 /** The reference's node for a `pick` of a kernel the device has no code for; null where it has. */

@@ -55,6 +55,10 @@ export const permuteOp: ViewOp = {
   kind: "view",
   name: "permute",
   shape: (input, { order }) => (order as number[]).map((axis) => input[axis]!),
+  joined(inner, { order }) {
+    const both = (order as number[]).map((axis) => (inner.order as number[])[axis]!);
+    return both.every((axis, i) => axis === i) ? null : { order: both };
+  },
   map(_algebra, index, input, _output, { order }) {
     const mapped = [...index];
     (order as number[]).forEach((axis, i) => {
@@ -79,14 +83,6 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
     });
   }
   if (resolved.every((axis, i) => axis === i)) return x;
-  const { node } = x;
-  if (node.op === permuteOp && node.storage === null && node.inputs.length === 1) {
-    const inner = node.attributes.order as readonly number[];
-    return permute(
-      new Tensor(node.inputs[0]!),
-      resolved.map((axis) => inner[axis]!),
-    );
-  }
   return view(permuteOp, x, { order: resolved });
 }
 

@@ -74,6 +74,23 @@ describe("gradients", () => {
     expect(await ddx!.array()).toEqual([6, 12, 18]);
   });
 
+  it("differentiates by a view that what follows views again", async () => {
+    const x = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    const w = tensor([[1], [2], [3]]);
+    const turned = x.transpose();
+    const back = turned.transpose();
+    const [dTurned, dBack, dx] = grad(back.matmul(w).square().sum(), [turned, back, x]);
+    expect(await dx!.array()).toEqual([
+      [28, 56, 84],
+      [64, 128, 192],
+    ]);
+    expect(await dTurned!.array()).toEqual(await dx!.transpose().array());
+    expect(await dBack!.array()).toEqual(await dx!.array());
+  });
+
   it("stops where it is told to", async () => {
     const x = tensor([2]);
     const [dx] = grad(stopGradient(x.mul(x)).mul(x).sum(), [x]);
