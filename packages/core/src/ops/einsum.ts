@@ -20,7 +20,8 @@ function malformed(equation: string, why: string): VlmError {
  * matrix product.
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
-  const [left, right] = equation.replace(/\s/g, "").split("->");
+  const [left, right, more] = equation.replace(/\s/g, "").split("->");
+  if (more !== undefined) throw malformed(equation, "has more than one ->");
   const parts = left!.split(",");
   if (parts.length !== operands.length)
     throw malformed(equation, `names ${parts.length} operands, ${operands.length} are given`);
@@ -28,7 +29,7 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
   const broadcastRank = Math.max(0, ...parts.map((part, i) => operands[i]!.rank - part.replace("...", "").length));
   const terms = parts.map((part, i) => lettered(equation, part, operands[i]!, broadcastRank, sizes));
   const dots = Array.from({ length: broadcastRank }, (_, i) => `.${i}`);
-  const result = right === undefined ? implicitResult(terms, dots) : lettersOf(equation, right, dots);
+  const result = right === undefined ? implicitResult(left!, dots) : lettersOf(equation, right, dots);
   for (const letter of result) {
     if (!sizes.has(letter)) throw malformed(equation, `has "${letter}" in the result only`);
   }
@@ -47,12 +48,10 @@ function lettersOf(equation: string, part: string, dots: readonly string[]): str
   return pieces.length === 1 ? [...part] : [...pieces[0]!, ...dots, ...pieces[1]!];
 }
 
-function implicitResult(terms: readonly Lettered[], dots: readonly string[]): string[] {
-  const all = terms.flatMap((term) => term.letters);
-  const once = [...new Set(all)].filter(
-    (letter) => !letter.startsWith(".") && all.indexOf(letter) === all.lastIndexOf(letter),
-  );
-  return [...dots, ...once.sort()];
+/** Without "->": the letters that stand once in all operands, in alphabetical order. */
+function implicitResult(left: string, dots: readonly string[]): string[] {
+  const all = [...left.replace(/[.,]/g, "")];
+  return [...dots, ...all.filter((letter) => all.indexOf(letter) === all.lastIndexOf(letter)).sort()];
 }
 
 function lettered(equation: string, part: string, x: Tensor, dotRank: number, sizes: Map<string, number>): Lettered {
