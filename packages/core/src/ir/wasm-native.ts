@@ -111,6 +111,7 @@ const TABLE: Readonly<Record<string, Partial<Record<ComputeType, Entry>>>> = {
   ceil: { f32: f.ceil },
   trunc: { f32: f.trunc },
   round: { f32: f.nearest },
+  greater: { f32: f.pmax },
   maximum: { f32: extremum(f.max, f.pmax), ...integers(i.maxS, i.maxU), bool: v.or },
   minimum: { f32: extremum(f.min, f.pmin), ...integers(i.minS, i.minU), bool: v.and },
   eq: compare(f.eq, i.eq, i.eq),

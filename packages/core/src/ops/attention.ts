@@ -12,7 +12,7 @@ import { shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bitAnd } from "./bits.ts";
 import { isZero } from "./composite.ts";
-import { maxOp, reduce } from "./reduce.ts";
+import { greatestOp, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 
 /**
@@ -111,13 +111,13 @@ export const attentionOp: KernelOp = {
     const [, groups, keys, width] = v.dims(4);
     const { s, visible } = scores(parts, attributes);
     const shown = visible ? visible.where(s, HIDDEN) : s;
-    const m = reduce(maxOp, shown, 4, { keepDims: true });
+    const m = reduce(greatestOp, shown, 4, { keepDims: true });
     const e = shown.sub(m).exp();
     const p = visible ? visible.where(e, 0) : e;
     const sum = p.sum(4, { keepDims: true });
     const safe = visible ? sum.maximum(1e-30) : sum;
     const weights = p
-      .div(safe)
+      .mul(safe.reciprocal())
       .cast(v.dtype)
       .reshape([batch, groups, (heads / groups) * rows, keys]);
     const found = m.add(safe.log());

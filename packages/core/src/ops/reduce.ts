@@ -1,7 +1,7 @@
 import { currentPath } from "../context.ts";
 import { type DType, expectDType, isFloat } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
-import type { ReduceOp } from "../op.ts";
+import type { ElementwiseOp, ReduceOp } from "../op.ts";
 import { axesOf, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { addOp, maximumOp, minimumOp, mulOp } from "./arithmetic.ts";
@@ -69,6 +69,24 @@ export const minOp: ReduceOp = {
   identity: (dtype) => highest[dtype],
   vjp: (c) => [shareAmongEqual(c.dy[0]!, c.inputs[0]!, c.outputs[0]!, c.attributes.axes as number[])],
   test: { ulp: 0, dtypes: ["f32", "f16", "bf16", "i32", "u32", "u8"] },
+};
+
+/** One machine instruction, which may forget a NaN. */
+const greater: ElementwiseOp = {
+  kind: "elementwise",
+  name: "greater",
+  arity: 2,
+  dtype: ([x]) => x!,
+  eval: ([a, b]) => Math.max(a!, b!),
+  wgsl: ([a, b]) => `max(${a}, ${b})`,
+};
+
+/** The maximum of what holds no NaN; where it does, any of its elements. For sums that a NaN reaches in any case. */
+export const greatestOp: ReduceOp = {
+  kind: "reduce",
+  name: "greatest",
+  combine: greater,
+  identity: () => Number.NEGATIVE_INFINITY,
 };
 
 function shareAmongEqual(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor {

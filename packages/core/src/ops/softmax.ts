@@ -4,11 +4,11 @@ import type { KernelOp } from "../op.ts";
 import { axesOf, axisOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { callFirst, defineComposite } from "./composite.ts";
-import { type Axes, maxOp, type ReduceOptions, reduce } from "./reduce.ts";
+import { type Axes, greatestOp, type ReduceOptions, reduce } from "./reduce.ts";
 
 /** The greatest element along the axes, 0 where that is −∞, so that x − m is never ∞ − ∞. */
 function shift(x: Tensor, axes: readonly number[]): Tensor {
-  const top = reduce(maxOp, x, axes, { keepDims: true });
+  const top = reduce(greatestOp, x, axes, { keepDims: true });
   return top.lt(-3.4e38).where(0, top);
 }
 
@@ -37,7 +37,7 @@ export const softmaxOp: KernelOp = defineComposite({
   name: "softmax",
   reference([x], { axis }) {
     const e = x!.sub(shift(x!, [axis as number])).exp();
-    return [e.div(e.sum(axis as number, { keepDims: true }))];
+    return [e.mul(e.sum(axis as number, { keepDims: true }).reciprocal())];
   },
   vjp({ dy: [dy], outputs: [y], attributes: { axis } }) {
     const inner = dy!.mul(y!).sum(axis as number, { keepDims: true });
