@@ -5,14 +5,15 @@
  */
 
 import type { Expr } from "../../ir/expr.ts";
-import type { LoopKernel, Store } from "../../ir/kernel.ts";
+import type { LoopKernel, Stage, Store } from "../../ir/kernel.ts";
 import { strideOf } from "../../ir/linear.ts";
 import type { Bound, Code } from "./assembler.ts";
 import { I32, op, V128, v } from "./opcodes.ts";
 import type { PlanContext } from "./plan.ts";
 import { eachRow, type Range } from "./rows.ts";
+import { splitOuter } from "./split-outer.ts";
 import { identityWord, Values } from "./values.ts";
-import { accesses, chooseVector } from "./vector-axis.ts";
+import { chooseVector, partOf } from "./vector-axis.ts";
 
 /** The parameters of every kernel function. */
 export const KERNEL_PARAMETERS = [I32, I32];
@@ -27,8 +28,9 @@ const WORTH_SPLITTING = 16384;
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 /** Renders one loop kernel; gives the bytes of scratch memory it needs. */
-export function renderLoop(kernel: LoopKernel, plan: PlanContext): number {
-  if (product(kernel.outer) === 0) return 0;
+export function renderLoop(whole: LoopKernel, plan: PlanContext): number {
+  if (product(whole.outer) === 0) return 0;
+  const kernel = splitOuter(whole);
   const { code } = plan;
   let renderer!: LoopRenderer;
   const part = plan.define(PART_PARAMETERS, (inner, pushBase) => {
@@ -118,15 +120,20 @@ class LoopRenderer {
     this.roots = kernel.stages.map((stage) => stage.value);
     this.targets = kernel.stages.filter((stage) => stage.kind === "store");
     this.reduces = kernel.stages.filter((stage) => stage.kind === "reduce");
+    const isOnce = (stage: Stage): boolean =>
+      stage.kind === "store" && stage.level === "outer" && kernel.inner.length > 0;
+    const looped = partOf(
+      values,
+      kernel.stages.filter((stage) => !isOnce(stage)),
+    );
+    const once = partOf(values, kernel.stages.filter(isOnce));
     const nodes = values.countNodes(this.roots);
-    const all = accesses(values, kernel);
-    this.vector = chooseVector(this.sizes, kernel.outer.length, nodes, all);
+    this.vector = chooseVector(kernel, looped, once);
     values.vector = this.vector;
     values.stagesVary = this.vectorIsOuter && this.vector >= 0;
     const count = this.reduces.length;
     // What is stored once per sum (a whole optimiser step, for a bias) does not make the loop of the sums longer.
-    const looped = kernel.stages.filter((stage) => stage.kind === "reduce" || stage.level === "inner");
-    const size = values.countNodes(looped.map(({ value }) => value));
+    const size = looped.nodes;
     if (count === 0) this.unroll = nodes > 12 ? 1 : 2;
     else if (size > 24 * count) this.unroll = 2;
     else this.unroll = values.stagesVary && size <= 3 * count ? 8 : 4;
@@ -134,17 +141,17 @@ class LoopRenderer {
     const rowCount = product(rows.map((axis) => this.sizes[axis]!));
     const vectorSize = this.sizes[this.vector] ?? 1;
     const across = rows.find((axis) =>
-      all.some(({ index, store }) => {
+      [...looped.accesses, ...once.accesses].some(({ index, store }) => {
         const stride = strideOf(index, this.vector);
         return !store && strideOf(index, axis) === 1 && stride !== null && Math.abs(stride) >= 16;
       }),
     );
     this.transposes = values.stagesVary && count === 0 && across !== undefined && vectorSize >= 16;
     this.rows = this.transposes ? [...rows.filter((axis) => axis !== across), across!] : rows;
-    this.splitsVector = values.stagesVary && (this.transposes || rowCount < 16);
-    this.split = this.splitsVector
-      ? { total: vectorSize, quantum: Math.max(16, 4 * this.unroll) }
-      : { total: rowCount, quantum: 1 };
+    const quantum = Math.max(16, 4 * this.unroll);
+    const fewRows = rowCount < Math.min(16, vectorSize / quantum);
+    this.splitsVector = values.stagesVary && (this.transposes || fewRows);
+    this.split = this.splitsVector ? { total: vectorSize, quantum } : { total: rowCount, quantum: 1 };
     this.work = product(this.sizes) * (count === 0 ? nodes : size) + product(kernel.outer) * nodes;
   }
 
@@ -217,11 +224,14 @@ class LoopRenderer {
     values.unroll = 0;
     if (inner.length > 0) {
       const roots = inner.map((store) => store.value);
-      this.eachInner(lanes, roots, inner, () => {
-        const results = roots.map((root) => values.value(root));
-        inner.forEach((store, at) => {
-          values.store(store.buffer, store.index, results[at]!);
-        });
+      this.eachInner(lanes, roots, inner, (count) => {
+        for (let u = 0; u < count; u++) {
+          values.unroll = u;
+          const results = roots.map((root) => values.value(root));
+          inner.forEach((store, at) => {
+            values.store(store.buffer, store.index, results[at]!);
+          });
+        }
       });
     }
     for (const write of pending) write();
@@ -296,15 +306,22 @@ class LoopRenderer {
       lanes,
       roots,
       [],
-      () => {
+      (vectors) => {
+        // One after the other: operands as far apart as a cache is large would push out each other's lines.
         list.forEach(({ reduce: { op: of, value, dtype } }, at) => {
-          const sum = sums[at]![values.unroll]!;
-          values.pushCombined(of.combine, sum, values.value(value), dtype);
-          // In the loop over single elements the other lanes hold nothing.
-          if (across && values.width === 1) code.get(sum).words(-1, 0, 0, 0).op(v.bitselect);
-          code.set(sum);
+          for (let u = 0; u < vectors; u++) {
+            values.unroll = u;
+            const sum = sums[at]![u]!;
+            values.pushCombined(of.combine, sum, values.value(value), dtype);
+            // In the loop over single elements the other lanes hold nothing.
+            if (across && values.width === 1) code.get(sum).words(-1, 0, 0, 0).op(v.bitselect);
+            code.set(sum);
+          }
         });
-        for (const expr of kept) values.remember(expr, this.slot(expr));
+        for (let u = 0; u < vectors; u++) {
+          values.unroll = u;
+          for (const expr of kept) values.remember(expr, this.slot(expr));
+        }
       },
       blocks,
     );
@@ -326,7 +343,7 @@ class LoopRenderer {
   }
 
   /**
-   * Loops over the inner range; `body` runs for each vector with `values.unroll` set. Long runs are cut into blocks,
+   * Loops over the inner range; `body` is told how many vectors to compute, one for each `values.unroll`. Long runs are cut into blocks,
    * for sums that are exact enough: each block has sums of its own, which then are added up. So are very long ones
    * into blocks of blocks: in f32, each number should be of at most some hundred that are added to one sum.
    */
@@ -334,7 +351,7 @@ class LoopRenderer {
     lanes: number,
     roots: readonly Expr[],
     targets: readonly Store[],
-    body: () => void,
+    body: (vectors: number) => void,
     blocks?: Blocks,
   ): void {
     const { code, kernel, values, sizes, vector } = this;
@@ -344,10 +361,7 @@ class LoopRenderer {
       .filter((axis) => axis !== vector && sizes[axis] !== 1);
     if (product(kernel.inner) === 0) return;
     const bodies = (count: number): void => {
-      for (let u = 0; u < count; u++) {
-        values.unroll = u;
-        body();
-      }
+      body(count);
       values.unroll = 0;
     };
     const hoist = (): void => {

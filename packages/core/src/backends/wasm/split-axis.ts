@@ -17,17 +17,7 @@ export type Split = { expr: Expr; part: number; high: number; low: number };
  */
 export function splitAxis(source: Expr, axis: number, size: number, high: number, low: number): Split {
   const whole = { expr: source, part: 0, high, low: axis };
-  let part = 0;
-  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-  const visit = (index: Linear): void => {
-    for (const { atom } of index.terms) {
-      if (atom.kind === "axis" || atom.kind === "value") continue;
-      const direct = atom.of.terms.some((term) => term.atom.kind === "axis" && term.atom.axis === axis);
-      if (direct) part = gcd(atom.by, part);
-      else visit(atom.of);
-    }
-  };
-  eachIndex(source, visit);
+  const part = partOf(indicesOf(source), axis);
   if (part < 4 || part >= size || size % part !== 0) return whole;
   const sum = add(scale(axisIndex(high, size / part), part), axisIndex(low, part));
   const replace = (index: Linear): Linear => substitute(index, (each) => (each === axis ? sum : undefined));
@@ -38,19 +28,42 @@ export function splitAxis(source: Expr, axis: number, size: number, high: number
     return { ...e, value: walk(e.value), conditions, key: `${e.key}'${axis}` };
   };
   const expr = walk(source);
-  let plain = true;
-  eachIndex(expr, (index) => {
-    plain &&= strideOf(index, low) !== null;
-  });
+  const plain = indicesOf(expr).every((index) => strideOf(index, low) !== null);
   return plain ? { expr, part, high, low } : whole;
 }
 
-/** The indices of a load and of the guards around it. */
-function eachIndex(expr: Expr, visit: (index: Linear) => void): void {
-  if (expr.kind === "load") visit(expr.index);
-  if (expr.kind !== "guard") return;
-  eachIndex(expr.value, visit);
-  for (const { index } of expr.conditions) visit(index);
+/** What the quotients and remainders of an axis have in common; 0 where it has none. */
+export function partOf(indices: readonly Linear[], axis: number): number {
+  let part = 0;
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+  const visit = (index: Linear): void => {
+    for (const { atom } of index.terms) {
+      if (atom.kind === "axis" || atom.kind === "value") continue;
+      const direct = atom.of.terms.some((term) => term.atom.kind === "axis" && term.atom.axis === axis);
+      if (direct) part = gcd(atom.by, part);
+      else visit(atom.of);
+    }
+  };
+  indices.forEach(visit);
+  return part;
+}
+
+/** All indices in an expression, those of guards too. */
+export function indicesOf(source: Expr): Linear[] {
+  const seen = new Set<Expr>();
+  const found: Linear[] = [];
+  const visit = (expr: Expr): void => {
+    if (seen.has(expr)) return;
+    seen.add(expr);
+    if (expr.kind === "load" || expr.kind === "index") found.push(expr.index);
+    else if (expr.kind === "apply") expr.args.forEach(visit);
+    else if (expr.kind === "guard") {
+      found.push(...expr.conditions.map(({ index }) => index));
+      visit(expr.value);
+    }
+  };
+  visit(source);
+  return found;
 }
 
 /** Whether elements lie side by side along the axis. */

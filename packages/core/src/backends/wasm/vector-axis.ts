@@ -6,10 +6,13 @@ import type { Values } from "./values.ts";
 
 type Access = { index: Linear; store: boolean };
 
-/** All loads and stores of a kernel, also those inside guards and indices. */
-export function accesses(values: Values, kernel: LoopKernel): Access[] {
+/** What a kernel does for each element of its loops, or once for each outer element. */
+export type Part = { nodes: number; accesses: readonly Access[] };
+
+/** Loads and stores of stages, also those inside guards and indices, and how many operations there are. */
+export function partOf(values: Values, stages: LoopKernel["stages"]): Part {
   const seen = new Set<Expr>();
-  const out: Access[] = [];
+  const accesses: Access[] = [];
   const visitIndex = (index: Linear): void => {
     for (const { atom } of index.terms) {
       if (atom.kind === "value") visit(atom.value);
@@ -21,34 +24,46 @@ export function accesses(values: Values, kernel: LoopKernel): Access[] {
     if (seen.has(expr)) return;
     seen.add(expr);
     if (expr.kind === "load") {
-      out.push({ index: expr.index, store: false });
+      accesses.push({ index: expr.index, store: false });
       visitIndex(expr.index);
     } else if (expr.kind === "apply") expr.args.forEach(visit);
     else if (expr.kind === "guard") visit(expr.value);
   };
-  for (const stage of kernel.stages) {
+  for (const stage of stages) {
     visit(stage.value);
-    if (stage.kind === "store") out.push({ index: stage.index, store: true });
+    if (stage.kind === "store") accesses.push({ index: stage.index, store: true });
   }
-  return out;
+  return { nodes: values.countNodes(stages.map(({ value }) => value)), accesses };
 }
 
-/** The axis whose vectorisation makes an element cheapest, by a rough count of instructions; −1 when there is none. */
-export function chooseVector(sizes: readonly number[], outer: number, nodes: number, all: readonly Access[]): number {
+/** Instructions for an element when `axis` is vectorised, roughly. */
+function costOf({ nodes, accesses }: Part, axis: number, n: number): number {
+  let vector = nodes;
+  for (const { index, store } of accesses) {
+    const stride = strideOf(index, axis);
+    if (stride === null) vector += 24;
+    else if (stride === 1) vector += 1;
+    else if (stride !== 0) vector += store ? 10 : 8;
+  }
+  return (Math.floor(n / 4) * vector + (n % 4) * (nodes + accesses.length)) / n;
+}
+
+/**
+ * The axis whose vectorisation makes a kernel cheapest; −1 when there is none. `looped` is done for each element of all
+ * loops, `once` after the inner ones: where an inner axis is vectorised, one element at a time.
+ */
+export function chooseVector({ outer, inner }: LoopKernel, looped: Part, once: Part): number {
+  const sizes = [...outer, ...inner];
+  const times = inner.reduce((product, n) => product * n, 1);
   let best = -1;
   let least = Number.POSITIVE_INFINITY;
   for (let axis = sizes.length - 1; axis >= 0; axis--) {
     const n = sizes[axis]!;
     if (n === 1) continue;
-    let vector = nodes;
-    for (const { index, store } of all) {
-      const stride = strideOf(index, axis);
-      if (stride === null) vector += 24;
-      else if (stride === 1) vector += 1;
-      else if (stride !== 0) vector += store ? 10 : 8;
-    }
-    const perRow = 12 + (axis >= outer ? 8 : 0);
-    const cost = (Math.floor(n / 4) * vector + (n % 4) * (nodes + all.length) + perRow) / n;
+    const isInner = axis >= outer.length;
+    const perRow = (12 + (isInner ? 8 : 0)) / n;
+    const after = isInner ? once.nodes + once.accesses.length : costOf(once, axis, n);
+    const cost = times * (costOf(looped, axis, n) + perRow) + after;
     if (cost < least * 0.98) {
       best = axis;
       least = cost;
