@@ -8,6 +8,7 @@ import { callKernel, kernelOutputs } from "./graph/kernel.ts";
 import { type Node, newestNode } from "./graph/node.ts";
 import { referenceOutputs } from "./graph/program.ts";
 import type { ElementwiseOp, KernelOp } from "./op.ts";
+import { isZero } from "./ops/composite.ts";
 import { applyElementwise } from "./ops/define.ts";
 import { fill, zeros } from "./ops/source.ts";
 import { shown } from "./shape.ts";
@@ -241,7 +242,13 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor): (...inputs: Ten
       vjp: ({ dy }) => {
         const id = ++apartCount;
         const again = inputs.map((x) => applyElementwise(apartOp, [x], { id }));
-        return partials([replay(() => fn(...again))], dy, [...again, ...captured]);
+        // What fn does with an input that it also reads from outside comes beside what it does with its argument.
+        const gradients = partials([replay(() => fn(...again))], dy, [...again, ...captured, ...inputs]);
+        const direct = gradients.splice(again.length + captured.length);
+        return gradients.map((gradient, i) => {
+          const more = direct[i];
+          return gradient && more && !isZero(more) ? gradient.add(more) : gradient;
+        });
       },
     };
     return callKernel(op, [...inputs, ...captured])[0]!;

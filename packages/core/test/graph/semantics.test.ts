@@ -117,6 +117,16 @@ describe("gradients", () => {
 });
 
 describe("cells", () => {
+  it("reaches what a checkpointed function captured that is its argument too", async () => {
+    const x = tensor([[1, 2]]);
+    const inner = (a: Tensor) =>
+      checkpoint((b) => b.mul(x))(a.square())
+        .mul(a)
+        .mul(x);
+    const [dx] = grad(checkpoint(inner)(x).sum(), [x]); // of x⁵
+    expect(await dx.array()).toEqual([[5, 80]]);
+  });
+
   it("keeps history for grad after the loss was read", async () => {
     const w = parameter([[2]]);
     const loss = w.value.mul(w.value).sum();
