@@ -84,7 +84,10 @@ export const silu = (x: Tensor): Tensor => x.mul(sigmoid(x));
 /** x for x > 0, else slope·x. */
 export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => x.gt(0).where(x, x.mul(slope));
 /** x for x > 0, else α(eˣ − 1) (Clevert et al. 2015). */
-export const elu = (x: Tensor, alpha = 1): Tensor => x.gt(0).where(x, expm1(x.minimum(0)).mul(alpha));
+export function elu(x: Tensor, alpha = 1): Tensor {
+  const above = x.gt(0);
+  return above.where(x, expm1(above.where(0, x)).mul(alpha));
+}
 /** x limited to [low, high]; the gradient passes where low ≤ x ≤ high. */
 export function clamp(x: Tensor, low: TensorLike | null, high: TensorLike | null = null): Tensor {
   const raised = low === null ? x : x.lt(low).where(low, x);

@@ -26,8 +26,11 @@ export const crossEntropyOp: KernelOp = defineComposite({
     const m = reduce(maxOp, x!, 1, keep);
     const moved = x!.sub(m);
     const lse = moved.exp().sum(1, keep).log();
-    const loss = targetRows(x!, target!, smoothing as number)
-      .mul(lse.sub(moved))
+    const t = targetRows(x!, target!, smoothing as number);
+    // A class that is no target may have the logit −∞.
+    const loss = t
+      .eq(0)
+      .where(0, t.mul(lse.sub(moved)))
       .sum(1);
     return [loss, lse.add(m).reshape([-1])];
   },

@@ -42,8 +42,10 @@ export const powOp: ElementwiseOp = defineBinary({
 }`,
   decompose: decomposed(powerOf),
   vjp({ dy: [dy], inputs: [a, b], outputs: [y] }) {
-    const byBase = dy!.mul(b!).mul(pow(a!, b!.sub(1)));
-    return [b!.eq(0).where(0, byBase), a!.gt(0).where(dy!.mul(y!).mul(log(a!)), 0)];
+    // What is not chosen is kept finite too: the gradient of this gradient multiplies it by 0.
+    const [constant, positive] = [b!.eq(0), a!.gt(0)];
+    const byBase = dy!.mul(b!).mul(pow(a!, constant.where(1, b!.sub(1))));
+    return [constant.where(0, byBase), positive.where(dy!.mul(y!).mul(log(positive.where(a!, 1))), 0)];
   },
   test: {
     domain: [

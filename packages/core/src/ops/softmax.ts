@@ -6,10 +6,10 @@ import type { Tensor } from "../tensor.ts";
 import { callFirst, defineComposite } from "./composite.ts";
 import { type Axes, greatestOp, type ReduceOptions, reduce } from "./reduce.ts";
 
-/** The greatest element along the axes, 0 where that is −∞, so that x − m is never ∞ − ∞. */
+/** The greatest element along the axes, 0 where that is infinite, so that x − m is never ∞ − ∞. */
 function shift(x: Tensor, axes: readonly number[]): Tensor {
   const top = reduce(greatestOp, x, axes, { keepDims: true });
-  return top.lt(-3.4e38).where(0, top);
+  return top.abs().gt(3.4e38).where(0, top);
 }
 
 /** m + log Σ e^(x − m), m = max x. Attribute: axes; they are kept as size 1. */
@@ -71,7 +71,7 @@ export function inSingle(op: string, x: Tensor, f: (x: Tensor) => Tensor): Tenso
   return f(x.cast("f32")).cast(dtype);
 }
 
-/** log Σ eˣ over axes (all by default), without overflow; −∞ for a row of −∞. */
+/** log Σ eˣ over axes (all by default), without overflow; −∞ for a row of −∞, ∞ where an element is. */
 export function logsumexp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const list = axesOf("logsumexp", axes, x.rank);
   return inSingle("logsumexp", x, (single) => {

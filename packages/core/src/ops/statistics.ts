@@ -2,6 +2,7 @@
 import { isFloat } from "../dtype.ts";
 import { axesOf, axisOf, shapeError, shown, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { bitOr, isNaN as isNan } from "./bits.ts";
 import { type Axes, maxOp, minOp, type ReduceOptions, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 
@@ -23,8 +24,12 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
     .mul(1 / Math.max(0, count - (options.correction ?? 0)));
 }
 
-/** Square root of the variance. */
-export const std = (x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor => variance(x, axes, options).sqrt();
+/** Square root of the variance; the gradient of a deviation of 0 is 0. */
+export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
+  const square = variance(x, axes, options);
+  const none = square.eq(0);
+  return none.where(0, none.where(1, square).sqrt());
+}
 
 /** True where any element is true (not 0) over axes (all by default); false for none. */
 export const any = (x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor =>
@@ -34,7 +39,10 @@ export const any = (x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor =>
 export const all = (x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor =>
   reduce(minOp, x.cast("bool").cast("u32"), axes, options).cast("bool");
 
-/** Position (i32) of the greatest element along an axis, the first of equals; over all elements without an axis. */
+/**
+ * Position (i32) of the greatest element along an axis, the first of equals; over all elements without an axis. As in
+ * NumPy, NaN counts as greatest (and as least).
+ */
 export const argmax = (x: Tensor, axis: number | null = null, options: ReduceOptions = {}): Tensor =>
   extremum("argmax", x, axis, options);
 
@@ -54,9 +62,6 @@ function extremum(name: "argmax" | "argmin", x: Tensor, axis: number | null, opt
   const number = x.dtype === "bool" ? x.cast("u32") : x;
   const value = reduce(name === "argmax" ? maxOp : minOp, number, at, { keepDims: true });
   const along = x.shape.map((size, i) => (i === at ? size : 1));
-  // A NaN row equals nothing: its position is the last, and stays in range.
-  return x
-    .eq(value)
-    .where(iota(n).reshape(along), n - 1)
-    .min(at, options);
+  const found = isFloat(x.dtype) ? bitOr(x.eq(value), isNan(x)) : x.eq(value);
+  return found.where(iota(n).reshape(along), n - 1).min(at, options);
 }
