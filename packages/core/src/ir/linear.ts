@@ -245,6 +245,16 @@ export function strideOf(a: Linear, axis: number): number | null {
 
 function dependsOn(atom: Atom, axis: number): boolean {
   if (atom.kind === "axis") return atom.axis === axis;
-  if (atom.kind === "value") return true;
-  return atom.of.terms.some((term) => dependsOn(term.atom, axis));
+  return atom.kind === "value" ? valueDependsOn(atom.value, axis) : indexDependsOn(atom.of, axis);
+}
+
+const indexDependsOn = (index: Linear, axis: number): boolean => index.terms.some(({ atom }) => dependsOn(atom, axis));
+
+/** Whether a value read for an index differs along the axis; stages may. */
+function valueDependsOn(value: Expr, axis: number): boolean {
+  if (value.kind === "constant") return false;
+  if (value.kind === "load" || value.kind === "index") return indexDependsOn(value.index, axis);
+  if (value.kind === "apply") return value.args.some((arg) => valueDependsOn(arg, axis));
+  if (value.kind === "stage") return true;
+  return valueDependsOn(value.value, axis) || value.conditions.some(({ index }) => indexDependsOn(index, axis));
 }

@@ -27,7 +27,7 @@ export function stridedView(
   if (at === resolve(top)) return null;
   const base = program.nodes[at]!.shape;
   const position = flatten(index, base);
-  const strides = shape.map((_, i) => strideOf(position, i));
-  if (!strides.every((stride) => stride !== null)) return null;
+  if (!position.terms.every(({ atom }) => atom.kind === "axis")) return null;
+  const strides = shape.map((_, i) => strideOf(position, i)!);
   return { base: at, view: { offset: position.constant, strides, size: sizeOf(base) } };
 }

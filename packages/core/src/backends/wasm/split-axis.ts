@@ -32,12 +32,14 @@ export function splitAxis(source: Expr, axis: number, size: number, high: number
   return plain ? { expr, part, high, low } : whole;
 }
 
-/** What the quotients and remainders of an axis have in common; 0 where it has none. */
+/** What the quotients and remainders of an axis have in common; 0 where it has none, or values read from tensors. */
 export function partOf(indices: readonly Linear[], axis: number): number {
   let part = 0;
+  let values = false;
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   const visit = (index: Linear): void => {
     for (const { atom } of index.terms) {
+      values ||= atom.kind === "value";
       if (atom.kind === "axis" || atom.kind === "value") continue;
       const direct = atom.of.terms.some((term) => term.atom.kind === "axis" && term.atom.axis === axis);
       if (direct) part = gcd(atom.by, part);
@@ -45,7 +47,7 @@ export function partOf(indices: readonly Linear[], axis: number): number {
     }
   };
   indices.forEach(visit);
-  return part;
+  return values ? 0 : part;
 }
 
 /** All indices in an expression, those of guards too. */
