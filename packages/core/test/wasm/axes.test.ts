@@ -1,4 +1,5 @@
 /** Which axis of a loop is vectorised, and axes that indices take apart. */
+import { random, useDevice } from "@vlm/core";
 import { describe, expect, it } from "vitest";
 import { createWasmBackend } from "../../src/backends/wasm/index.ts";
 import { splitOuter } from "../../src/backends/wasm/split-outer.ts";
@@ -91,6 +92,19 @@ describe("an axis that indices take apart", () => {
     ]) {
       expect(splitOuter(kernel)).toBe(kernel);
     }
+  });
+
+  it("does not mix its operands up with the sums that they are divided by", async () => {
+    const x = random.normal(random.key(0), [3, 3, 33, 7]);
+    const rows = x.permute([1, 0, 2, 3]);
+    await useDevice("js");
+    const want = await rows.softmax().data();
+    await useDevice("wasm", { threads: 1 });
+    // One loop over all rows of a view: the kernel takes it apart by 33 and by 99.
+    const got = await rows.reshape([297, 7]).softmax().data();
+    got.forEach((value, i) => {
+      expect(value).toBeCloseTo(want[i]!, 4);
+    });
   });
 
   it.each([1, 2])("gives the same sums, %i threads", async (threads) => {
