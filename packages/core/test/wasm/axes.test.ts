@@ -1,5 +1,5 @@
 /** Which axis of a loop is vectorised, and axes that indices take apart. */
-import { random, useDevice } from "@vlm/core";
+import { random, tensor, useDevice } from "@vlm/core";
 import { describe, expect, it } from "vitest";
 import { createWasmBackend } from "../../src/backends/wasm/index.ts";
 import { splitOuter } from "../../src/backends/wasm/split-outer.ts";
@@ -95,15 +95,15 @@ describe("an axis that indices take apart", () => {
   });
 
   it("does not mix its operands up with the sums that they are divided by", async () => {
-    const x = random.normal(random.key(0), [3, 3, 33, 7]);
-    const rows = x.permute([1, 0, 2, 3]);
     await useDevice("js");
-    const want = await rows.softmax().data();
-    await useDevice("wasm", { threads: 1 });
+    const x = tensor(await random.normal(random.key(0), [2079]).data(), { shape: [3, 3, 33, 7] });
     // One loop over all rows of a view: the kernel takes it apart by 33 and by 99.
-    const got = await rows.reshape([297, 7]).softmax().data();
+    const rows = () => x.permute([1, 0, 2, 3]).reshape([297, 7]).softmax().data();
+    const want = await rows();
+    await useDevice("wasm", { threads: 1 });
+    const got = await rows();
     got.forEach((value, i) => {
-      expect(value).toBeCloseTo(want[i]!, 4);
+      expect(value).toBeCloseTo(want[i]!, 6);
     });
   });
 
