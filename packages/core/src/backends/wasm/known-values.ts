@@ -68,7 +68,7 @@ export class KnownValues {
   }
 
   bindStage(stage: number, local: number): void {
-    this.record(this.keyed(`s${stage}`, this.stagesVary), local);
+    this.record(this.keyed(`stage ${stage}`, this.stagesVary), local);
     this.ready |= 1 << (STAGE_BIT + stage);
   }
 

@@ -33,7 +33,6 @@ function splitAt(kernel: LoopKernel, at: number): LoopKernel | null {
   axes[at] = add(scale(axisIndex(at, size / part), part), axisIndex(at + 1, part));
   const replace = (index: Linear): Linear => substitute(index, (axis) => axes[axis]);
   if (indices.some((index) => strideOf(replace(index), at + 1) === null)) return null;
-  // Not "s", by which values know the sums of stages.
   const build = new ExprBuilder("split");
   const done = new Map<Expr, Expr>();
   const rebuilt = (expr: Expr): Expr => {

@@ -101,7 +101,7 @@ export class Values extends Indices {
   /** The local that holds the value of an expression, computed here unless it is known. */
   value(source: Expr): number {
     const expr = this.expand(source);
-    const key = this.keyed(expr.kind === "stage" ? `s${expr.stage}` : expr.key, this.varies(this.depends(expr)));
+    const key = this.keyed(expr.kind === "stage" ? `stage ${expr.stage}` : expr.key, this.varies(this.depends(expr)));
     const known = this.find(key);
     if (known) return known.local;
     const kept = this.memo.get(expr.key);
