@@ -41,7 +41,7 @@ describe("downloads, gzip", () => {
   it("a tensor, gradients and both devices", async () => {
     const { first, later } = await bundleSize('export { tensor, grad } from "@vlm/core";');
     // The aim is 60 kB; `pnpm bench size` shows what the others weigh.
-    expect(first + later).toBeLessThanOrEqual(93);
+    expect(first + later).toBeLessThanOrEqual(95);
     expect(first).toBeGreaterThan(5);
   });
 });

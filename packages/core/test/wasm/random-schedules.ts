@@ -103,7 +103,7 @@ class Maker {
     return Array.from({ length: rank }, () => this.pick(SIZES));
   }
 
-  /** A load of a fresh input by some view of the given axes: permuted, broadcast, sliced, flipped, reshaped, padded, gathered. */
+  /** A load of a fresh input by some view of the given axes: permuted, broadcast, sliced, flipped, reshaped, padded, gathered, by heads. */
   load(axes: readonly linear.Linear[], sizes: readonly number[], dtype: DType = this.pick(DTYPES)): Expr {
     const order = axes.map((_, i) => i).filter(() => this.random() > 0.15);
     if (this.random() < 0.4) order.sort(() => this.random() - 0.5);
@@ -135,6 +135,29 @@ class Maker {
       const clamped = this.build.apply(ops.minimum, [row, this.build.constant(40, "u8")], "u8");
       index = linear.fromValue(clamped, 41, clamped.key);
       size = 41;
+    } else if (kind < 0.5 && axes.length > 1) {
+      // Rows by an index that is the same along the other axes.
+      const row = this.int(axes.length);
+      const others = axes.map((_, i) => i).filter((i) => i !== row);
+      const width = others.reduce((product, i) => product * sizes[i]!, 1);
+      const read = this.build.load(this.buffer("u8", sizes[row]!, "input"), axes[row]!, "u8");
+      const id = this.build.apply(ops.minimum, [read, this.build.constant(6, "u8")], "u8");
+      const along = linear.flatten(
+        others.map((i) => axes[i]!),
+        others.map((i) => sizes[i]!),
+      );
+      index = linear.add(linear.scale(linear.fromValue(id, 7, id.key), width), along);
+      size = 7 * width;
+    } else if (kind < 0.65 && sizes.includes(64)) {
+      // By heads: one axis in two parts, the first of which comes first.
+      const split = sizes.indexOf(64);
+      const part = this.pick([16, 32]);
+      const parts = [
+        linear.div(axes[split]!, part),
+        ...axes.map((axis, i) => (i === split ? linear.mod(axis, part) : axis)),
+      ];
+      index = linear.flatten(parts, [64 / part, ...sizes.map((n, i) => (i === split ? part : n))]);
+      size = sizes.reduce((a, b) => a * b, 1);
     }
     return this.build.load(this.buffer(dtype, size, "input"), index, dtype);
   }
