@@ -84,12 +84,15 @@ function describe(value: unknown, tensors: Tensor[]): string {
   if (Array.isArray(value)) return `[${value.map((item) => describe(item, tensors)).join(",")}]`;
   if (value === null || typeof value !== "object") {
     if (typeof value === "function") return `function ${identityOf(value)}`;
-    return `${typeof value} ${String(value)}`;
+    // Texts in quotes, so that none can look like a structure.
+    return typeof value === "string"
+      ? JSON.stringify(value)
+      : `${typeof value} ${Object.is(value, -0) ? "-0" : String(value)}`;
   }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return `object ${identityOf(value)}`;
   return `{${Object.entries(value)
-    .map(([name, item]) => `${name}:${describe(item, tensors)}`)
+    .map(([name, item]) => `${JSON.stringify(name)}:${describe(item, tensors)}`)
     .join(",")}}`;
 }
 

@@ -309,6 +309,16 @@ describe("compile", () => {
     expect(await (await f(tensor([1, 1]))).array()).toEqual([3, 3]);
   });
 
+  it("tells texts that look like a structure from the structure, and 0 from -0", async () => {
+    const f = compile((x: Tensor, options: Record<string, unknown>) => x.mul(Object.keys(options).length));
+    const one = tensor(1);
+    expect(await (await f(one, { a: "1,b:string 2" })).item()).toBe(1);
+    expect(await (await f(one, { a: "1", b: "2" })).item()).toBe(2);
+    const divide = compile((x: Tensor, zero: number) => x.div(zero));
+    expect(await (await divide(one, 0)).item()).toBe(Number.POSITIVE_INFINITY);
+    expect(await (await divide(one, -0)).item()).toBe(Number.NEGATIVE_INFINITY);
+  });
+
   it("records again for another argument tree, shape, dtype, plain value, device, mode or frozen set, and only then", async () => {
     const w = parameter([[1]]);
     const made: string[] = [];
