@@ -2,7 +2,7 @@ import { currentPath } from "../context.ts";
 import { type DType, expectDType, isFloat, promote } from "../dtype.ts";
 import { Node } from "../graph/node.ts";
 import type { ContractOp } from "../op.ts";
-import { broadcastShapes, shapeError, shown, sizeOf } from "../shape.ts";
+import { broadcastShapes, expectTensor, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expand, permuteOp, reshape, transpose } from "./view.ts";
 
@@ -32,12 +32,11 @@ function contract(a: Tensor, b: Tensor): Tensor {
 
 /**
  * Matrix product [… M K] × [… K N] → [… M N]; leading axes broadcast; vectors as in NumPy.
- * Sums accumulate in f32 whatever the dtype.
+ * Sums of floats accumulate in f32 whatever the dtype; those of integers are exact modulo 2³².
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  const dtype: DType = promote(a.dtype, b.dtype);
+  const dtype: DType = promote(expectTensor("matmul", a).dtype, expectTensor("matmul", b).dtype);
   expectDType("matmul", dtype, "number");
-  if (!isFloat(dtype)) return matmul(a.cast("f32"), b.cast("f32")).cast(dtype);
   if (a.rank === 0 || b.rank === 0) {
     throw shapeError(
       "MATMUL_RANK",
@@ -59,9 +58,18 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   }
   const [x, y] = [a.cast(dtype), b.cast(dtype)];
   // A matrix on the right serves all rows at once: its gradient is then one product too, not one per batch element.
-  if (b.rank === 2)
+  if (b.rank === 2 && isFloat(dtype))
     return reshape(contract(reshape(x, [sizeOf(a.shape.slice(0, -1)), k]), y), [...a.shape.slice(0, -1), n]);
   const batch = broadcastShapes("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2));
+  if (!isFloat(dtype)) {
+    // Integers are exact, modulo 2³².
+    const wide = dtype === "u8" ? "u32" : dtype;
+    const products = x
+      .cast(wide)
+      .reshape([...a.shape, 1])
+      .mul(reshape(y.cast(wide), [...b.shape.slice(0, -2), 1, k, n]));
+    return products.sum(-2).cast(dtype);
+  }
   return contract(expand(x, [...batch, m, k]), expand(y, [...batch, k, n]));
 }
 

@@ -5,12 +5,15 @@ import { printable, VlmError } from "../errors.ts";
 import { Node } from "../graph/node.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Decomposer, ElementwiseOp, TestDomain, Vjp } from "../op.ts";
-import { broadcastShapes, sameShape } from "../shape.ts";
+import { broadcastShapes, expectTensor, sameShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { fill } from "./source.ts";
 import { expand } from "./view.ts";
 
-/** A tensor, or a number that stands for a scalar tensor of the other operand's dtype. */
+/**
+ * A tensor, or a number that stands for a scalar tensor of the other operand's dtype. Beside integers that cannot hold it,
+ * a whole number counts as i32 and any other as f32.
+ */
 export type TensorLike = Tensor | number;
 
 type ElementwiseSpec = {
@@ -70,7 +73,7 @@ export function applyElementwise(op: ElementwiseOp, args: readonly Tensor[], att
 }
 
 export function unary(op: ElementwiseOp, x: Tensor): Tensor {
-  return narrowed(op, [x]);
+  return narrowed(op, [expectTensor(op.name, x)]);
 }
 
 /** Promotes both operands to one dtype, broadcasts them to one shape, applies the op. */
@@ -88,6 +91,13 @@ function narrowed(op: ElementwiseOp, args: readonly Tensor[]): Tensor {
   return result.dtype === "u32" ? result.cast("u8") : result;
 }
 
+/** An integer dtype, or what it becomes beside a number that it cannot hold. From 2³¹ on, numbers are bits to i32. */
+function holding(dtype: DType, x: number): DType {
+  if (!Number.isInteger(x) || x < -(2 ** 31) || x >= 2 ** 32) return "f32";
+  const limit = { bool: 2, u8: 256 }[dtype as string] ?? 2 ** 32;
+  return x >= limit || (x < 0 && dtype !== "i32") ? promote(dtype, x < 2 ** 31 ? "i32" : "u32") : dtype;
+}
+
 /** Operands as tensors of one dtype and one shape. */
 export function unify(name: string, operands: readonly TensorLike[]): Tensor[] {
   const tensors = operands.filter((x): x is Tensor => x instanceof Tensor);
@@ -99,10 +109,7 @@ export function unify(name: string, operands: readonly TensorLike[]): Tensor[] {
     });
   }
   let dtype = tensors.length > 0 ? tensors.map((x) => x.dtype).reduce(promote) : "f32";
-  for (const x of operands) {
-    if (typeof x === "number" && !Number.isInteger(x) && !isFloat(dtype)) dtype = "f32";
-    else if (typeof x === "number" && dtype === "bool" && x !== 0 && x !== 1) dtype = "i32";
-  }
+  for (const x of operands) if (typeof x === "number" && !isFloat(dtype)) dtype = holding(dtype, x);
   const shape = tensors.map((x) => x.shape).reduce((a, b) => (sameShape(a, b) ? a : broadcastShapes(name, a, b)), []);
   return operands.map((x) => (x instanceof Tensor ? expand(x.cast(dtype), shape) : fill(x, shape, dtype)));
 }

@@ -3,6 +3,7 @@ import {
   acosh,
   argmax,
   asinh,
+  bitAnd,
   cosh,
   crossEntropy,
   einsum,
@@ -100,5 +101,33 @@ describe("at the edges", () => {
       expect(await loss.item()).toBe(half);
       expect(await grad(loss, [x])[0].array()).toEqual([[-0.5, 0, 0.5]]);
     }
+  });
+});
+
+describe("integers", () => {
+  const u8 = tensor([1, 200], { dtype: "u8" });
+  const u32 = tensor([1, 2], { dtype: "u32" });
+
+  it("become wider beside a number that they cannot hold", async () => {
+    expect(await u8.lt(300).array()).toEqual([1, 1]);
+    expect(await u8.clamp(-1, 256).array()).toEqual([1, 200]);
+    expect(await u8.add(100).array()).toEqual([101, 44]); // 100 is a u8, and u8 wraps
+    expect([u8.add(300).dtype, await u8.add(300).array()]).toEqual(["i32", [301, 500]]);
+    expect(await u32.lt(-1).array()).toEqual([0, 0]);
+    expect([u32.sub(3).dtype, u32.maximum(-1).dtype]).toEqual(["u32", "i32"]);
+    expect(u32.add(2 ** 40).dtype).toBe("f32");
+    expect(await bitAnd(tensor([-1], { dtype: "i32" }), 0xffff0000).array()).toEqual([-65536]);
+  });
+
+  it("have exact products of matrices", async () => {
+    const a = tensor([[16777217, 3]], { dtype: "i32" });
+    expect(await a.matmul(a.transpose()).item()).toBe(Math.imul(16777217, 16777217) + 9);
+    const b = iota(24).reshape([2, 3, 4]);
+    expect(await b.matmul(iota(4)).array()).toEqual(await b.cast("f32").matmul(iota(4).cast("f32")).array());
+    expect(await b.transpose().matmul(b).array()).toEqual(
+      await b.cast("f32").transpose().matmul(b.cast("f32")).array(),
+    );
+    const vector = tensor([100, 100], { dtype: "u8" });
+    expect(await vector.matmul(vector).item()).toBe(20000 & 255);
   });
 });
