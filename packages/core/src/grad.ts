@@ -2,7 +2,7 @@
 
 import { Cell, type CellGroup, isCellGroup } from "./cell.ts";
 import { snapshotContext } from "./context.ts";
-import { type DType, isFloat } from "./dtype.ts";
+import { type DType, expectDType, isFloat } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
 import { callKernel, kernelOutputs } from "./graph/kernel.ts";
 import { type Node, newestNode } from "./graph/node.ts";
@@ -11,7 +11,7 @@ import type { ElementwiseOp, KernelOp } from "./op.ts";
 import { isZero } from "./ops/composite.ts";
 import { applyElementwise } from "./ops/define.ts";
 import { fill, zeros } from "./ops/source.ts";
-import { shown } from "./shape.ts";
+import { expectTensor, listOf, sameShape, shapeError, shown } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Gradients of a module: one tensor per trainable parameter. */
@@ -25,12 +25,14 @@ export type Gradients = Map<Cell, Tensor>;
 export function grad<const W extends readonly (Tensor | Cell)[]>(loss: Tensor, wrt: W): { [K in keyof W]: Tensor };
 export function grad(loss: Tensor, wrt: CellGroup): Gradients;
 export function grad(loss: Tensor, wrt: readonly (Tensor | Cell)[] | CellGroup): Tensor[] | Gradients {
+  expectTensor("grad", loss);
   if (loss.size !== 1) {
     throw new VlmError("ShapeError", "LOSS_SCALAR", {
       what: `grad: a loss is one number, got ${shown(loss.shape)}`,
       hint: "reduce it first, for example loss.mean()",
     });
   }
+  expectDType("grad", loss.dtype, "float");
   const seed = fill(1, loss.shape, loss.dtype);
   if (isCellGroup(wrt)) {
     const cells = [...wrt.trainable()];
@@ -45,7 +47,7 @@ export function grad(loss: Tensor, wrt: readonly (Tensor | Cell)[] | CellGroup):
   const gradients = pullback(
     [loss],
     [seed],
-    wrt.map((x) => (x instanceof Cell ? x.value : x)),
+    listOf("grad", wrt).map((x) => (x instanceof Cell ? x.value : expectTensor("grad", x))),
   );
   noteLoss(gradients, loss);
   return gradients;
@@ -73,6 +75,7 @@ export const lossOf = (gradient: Tensor): Tensor | undefined => losses.get(gradi
 
 /** Vector–Jacobian product: Σ dy·∂y/∂x for each x, zeros where y does not depend on x. */
 export function pullback(ys: readonly Tensor[], dys: readonly Tensor[], xs: readonly Tensor[]): Tensor[] {
+  checkGradients("pullback", dys, ys);
   return propagate(ys, dys, xs, new Set());
 }
 
@@ -206,19 +209,37 @@ const stopOp: ElementwiseOp = { ...identity, name: "stopGradient" };
 const apartOp: ElementwiseOp = { ...identity, name: "apart", vjp: ({ dy }) => [dy[0]!] };
 let apartCount = 0;
 
+/** A gradient has the shape of what it belongs to; null where there is none. */
+export function checkGradients<G extends readonly (Tensor | null)[]>(
+  op: string,
+  gradients: G,
+  of: readonly Tensor[],
+): G {
+  const fits = listOf(op, gradients).length === of.length;
+  if (fits && gradients.every((g, i) => g === null || sameShape(expectTensor(op, g).shape, of[i]!.shape))) {
+    return gradients;
+  }
+  const shapes = (list: G | readonly Tensor[]): string => list.map((x) => x && shown(x.shape)).join(", ");
+  throw shapeError(
+    "GRADIENT_SHAPE",
+    `${op}: gradients ${shapes(gradients)} of tensors ${shapes(of)}`,
+    "give one of the same shape for each, in order",
+  );
+}
+
 /** A function with a gradient of its own: `vjp(dy, inputs, output)` gives dL/dx for each input. */
 export function customGradient(
   forward: (...inputs: Tensor[]) => Tensor,
   vjp: (dy: Tensor, inputs: readonly Tensor[], output: Tensor) => readonly (Tensor | null)[],
 ): (...inputs: Tensor[]) => Tensor {
   return (...inputs) => {
-    const value = forward(...inputs);
+    const value = expectTensor("customGradient", forward(...inputs));
     const op: KernelOp = {
       kind: "kernel",
       name: "customGradient",
       outputs: () => [value],
       reference: () => [value],
-      vjp: ({ dy, inputs: xs, outputs }) => vjp(dy[0]!, xs, outputs[0]!),
+      vjp: ({ dy, inputs: xs, outputs }) => checkGradients("customGradient", vjp(dy[0]!, xs, outputs[0]!), xs),
     };
     return callKernel(op, inputs)[0]!;
   };
@@ -232,7 +253,7 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor): (...inputs: Ten
   return (...inputs) => {
     const replay = snapshotContext();
     const before = newestNode();
-    const value = fn(...inputs);
+    const value = expectTensor("checkpoint", fn(...inputs));
     const captured = captures(value.node, new Set(inputs.map((x) => x.node)), before).map((node) => new Tensor(node));
     const op: KernelOp = {
       kind: "kernel",

@@ -2,6 +2,7 @@
 import type { WebGpuKernel } from "./backends/webgpu/custom.ts";
 import type { DType } from "./dtype.ts";
 import { VlmError } from "./errors.ts";
+import { checkGradients } from "./grad.ts";
 import { callKernel } from "./graph/kernel.ts";
 import { Node } from "./graph/node.ts";
 import type { KernelOp, TensorSpec } from "./op.ts";
@@ -63,7 +64,9 @@ export function defineKernel<const I extends readonly Tensor[]>(
     reference: (inputs) => [reference(...(inputs as unknown as I))],
     ...(definition.webgpu && { webgpu: shaderKernel(definition) }),
     when: (inputs) => runsAsShader(definition, inputs),
-    ...(vjp && { vjp: ({ dy, inputs, outputs }) => vjp(dy[0]!, inputs as unknown as I, outputs[0]!) }),
+    ...(vjp && {
+      vjp: ({ dy, inputs, outputs }) => checkGradients(name, vjp(dy[0]!, inputs as unknown as I, outputs[0]!), inputs),
+    }),
   };
   return (...inputs) => callKernel(op, inputs)[0]!;
 }

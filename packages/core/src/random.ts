@@ -3,20 +3,22 @@
  * Keys, splitting and bits follow JAX's Threefry with "partitionable" counters, so known answers can be compared.
  */
 import { currentPath } from "./context.ts";
-import { VlmError } from "./errors.ts";
+import { printable, VlmError } from "./errors.ts";
 import { Tensor } from "./methods.ts";
 import { bitcast, bitOr, shiftRight } from "./ops/bits.ts";
 import { fromHost } from "./ops/create.ts";
 import { applyElementwise } from "./ops/define.ts";
 import { erf64, erfinv } from "./ops/error-function.ts";
 import { log } from "./ops/exponential.ts";
+import { asIndices } from "./ops/indices.ts";
 import { concat } from "./ops/join.ts";
 import { argsort } from "./ops/sort.ts";
 import { iota } from "./ops/source.ts";
 import { argmax } from "./ops/statistics.ts";
 import { take } from "./ops/take.ts";
 import { threefryBitsOp, threefryHighOp, threefryLowOp } from "./ops/threefry.ts";
-import { checkShape, type Shape, shown, sizeOf } from "./shape.ts";
+import { expand } from "./ops/view.ts";
+import { checkShape, expectWhole, type Shape, shown, sizeOf } from "./shape.ts";
 
 /** A key, u32 [2], from a seed: a whole number from 0 to 2⁵³ − 1. */
 export function key(seed: number): Tensor {
@@ -30,9 +32,9 @@ export function key(seed: number): Tensor {
 }
 
 function checkKey(op: string, x: Tensor): Tensor {
-  if (x.dtype === "u32" && x.rank === 1 && x.shape[0] === 2) return x;
+  if (x instanceof Tensor && x.dtype === "u32" && x.rank === 1 && x.shape[0] === 2) return x;
   throw new VlmError("ArgumentError", "RANDOM_KEY", {
-    what: `random.${op}: the key is ${x.dtype} ${shown(x.shape)}`,
+    what: `random.${op}: the key is ${x instanceof Tensor ? `${x.dtype} ${shown(x.shape)}` : printable(String(x))}`,
     where: currentPath() ?? undefined,
     hint: "make keys with random.key(seed), random.split or random.fold",
   });
@@ -59,7 +61,10 @@ export function split(from: Tensor, count = 2): Tensor[] {
 /** A new key from a key and a number (or an integer scalar tensor, such as a step count). */
 export function fold(from: Tensor, data: Tensor | number): Tensor {
   checkKey("fold", from);
-  const counter = data instanceof Tensor ? data.cast("u32").reshape([1]) : fromHost(Uint32Array.of(data), [1], "u32");
+  const counter =
+    data instanceof Tensor
+      ? asIndices("random.fold", data).cast("u32").reshape([1])
+      : fromHost(Uint32Array.of(expectWhole("random.fold", "the number", data, 0, 2 ** 32 - 1)), [1], "u32");
   return keysAt(from, counter).reshape([2]);
 }
 
@@ -77,12 +82,21 @@ const unit = (from: Tensor, shape: Shape): Tensor =>
 /** Uniform on [low, high), f32. */
 export function uniform(from: Tensor, shape: Shape, low = 0, high = 1): Tensor {
   const u = unit(from, shape);
+  expectOrder("uniform", low, high);
   return low === 0 && high === 1
     ? u
     : u
         .mul(high - low)
         .add(low)
         .maximum(low);
+}
+
+function expectOrder(op: string, low: number, high: number): void {
+  if (low <= high) return;
+  throw new VlmError("ArgumentError", "RANDOM_RANGE", {
+    what: `random.${op}: from ${low} to ${high}`,
+    hint: "the lower limit comes first",
+  });
 }
 
 /** The least f32 above −1. */
@@ -102,6 +116,7 @@ export function truncatedNormal(
   options: { mean?: number; std?: number; low?: number; high?: number } = {},
 ): Tensor {
   const { mean = 0, std = 1, low = -2, high = 2 } = options;
+  expectOrder("truncatedNormal", low, high);
   const [a, b] = [erf64(low * Math.SQRT1_2), erf64(high * Math.SQRT1_2)];
   const z = erfinv(uniform(from, shape, a, b))
     .mul(Math.SQRT2)
@@ -112,7 +127,12 @@ export function truncatedNormal(
 
 /** bool, true with probability p (a number, or a tensor that broadcasts to the shape). */
 export function bernoulli(from: Tensor, shape: Shape, p: Tensor | number = 0.5): Tensor {
-  return unit(from, shape).lt(p);
+  if (p instanceof Tensor) return unit(from, shape).lt(expand(p, shape));
+  if (p >= 0 && p <= 1) return unit(from, shape).lt(p);
+  throw new VlmError("ArgumentError", "RANDOM_PROBABILITY", {
+    what: `random.bernoulli: a probability of ${p}`,
+    hint: "probabilities run from 0 to 1",
+  });
 }
 
 /** Standard Gumbel: −log(−log u), u in (0, 1). */
@@ -138,6 +158,8 @@ export function permutation(from: Tensor, x: number | Tensor): Tensor {
 
 /** Whole numbers (i32) from low to high − 1, each equally likely up to 2⁻²³. */
 export function integers(from: Tensor, shape: Shape, low: number, high: number): Tensor {
+  expectWhole("random.integers", "low", low, -(2 ** 31));
+  expectWhole("random.integers", "high", high, low + 1, 2 ** 31);
   return unit(from, shape)
     .mul(high - low)
     .floor()

@@ -1,5 +1,5 @@
 import { currentPath } from "./context.ts";
-import { VlmError } from "./errors.ts";
+import { printable, VlmError } from "./errors.ts";
 
 /** Sizes of the axes; [] is a scalar's. */
 export type Shape = readonly number[];
@@ -15,6 +15,39 @@ export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length 
 export function shapeError(code: string, what: string, hint?: string, details?: Record<string, unknown>): VlmError {
   return new VlmError("ShapeError", code, { what, where: currentPath() ?? undefined, hint, details });
 }
+
+/** What a caller gave where a list belongs: `x.reshape(2, 3)` is a slip that types do not show in plain JavaScript. */
+export function listOf<L extends readonly unknown[]>(op: string, list: L): L {
+  if (Array.isArray(list)) return list;
+  throw argument("LIST", `${op}: ${printable(String(list))} is no list`, "write [ ] around it: [2, 3]");
+}
+
+/** What a caller gave where a tensor belongs. */
+export function expectTensor<T extends { readonly node: unknown }>(op: string, x: T): T {
+  if ((x as T | undefined)?.node) return x;
+  throw argument(
+    "TENSOR",
+    `${op}: ${printable(String(x))} is no tensor`,
+    "make one with tensor(...); a parameter has its value",
+  );
+}
+
+/** One of the words that an option knows. */
+export function expectWord<W extends string>(op: string, option: string, word: W, words: readonly W[]): W {
+  if (words.includes(word)) return word;
+  throw argument("OPTION", `${op}: ${option} is ${printable(String(word))}`, `choose one of ${words.join(", ")}`);
+}
+
+/** A whole number from `least` to `most`. */
+export function expectWhole(op: string, what: string, n: number, least: number, most: number = 2 ** 53): number {
+  if (Number.isInteger(n) && n >= least && n <= most) return n;
+  const from = least > Number.NEGATIVE_INFINITY ? `, ${least} or more` : "";
+  const to = most < 2 ** 53 ? `, ${most} at most` : "";
+  throw argument("WHOLE_NUMBER", `${op}: ${what} is ${printable(String(n))}`, `it is a whole number${from}${to}`);
+}
+
+const argument = (code: string, what: string, hint: string): VlmError =>
+  new VlmError("ArgumentError", code, { what, where: currentPath() ?? undefined, hint });
 
 /** The shape both broadcast to, by NumPy's rule: aligned at the end, equal or 1. */
 export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
@@ -51,7 +84,7 @@ export function axisOf(op: string, axis: number, rank: number): number {
 /** All given axes, resolved, sorted, without repeats; every axis when none is given. */
 export function axesOf(op: string, axes: number | readonly number[] | null | undefined, rank: number): number[] {
   if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, i) => i);
-  const list = (typeof axes === "number" ? [axes] : axes).map((axis) => axisOf(op, axis, rank));
+  const list = listOf(op, typeof axes === "number" ? [axes] : axes).map((axis) => axisOf(op, axis, rank));
   const unique = [...new Set(list)].sort((a, b) => a - b);
   if (unique.length !== list.length) {
     throw new VlmError("ArgumentError", "AXIS_REPEATED", {
@@ -65,7 +98,7 @@ export function axesOf(op: string, axes: number | readonly number[] | null | und
 
 /** Checks that a shape is made of whole numbers ≥ 0 and not beyond what can be indexed. */
 export function checkShape(op: string, shape: Shape): Shape {
-  for (const n of shape) {
+  for (const n of listOf(op, shape)) {
     if (!Number.isInteger(n) || n < 0) {
       throw shapeError("SHAPE_INVALID", `${op}: ${shown(shape)} is no shape`, "sizes are whole numbers, 0 or more");
     }

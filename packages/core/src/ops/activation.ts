@@ -1,5 +1,6 @@
 /** Activation functions. */
 import type { ElementwiseOp } from "../op.ts";
+import { expectWord } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { decomposed } from "./decompose.ts";
 import { builtin, defineUnary, type TensorLike, unary } from "./define.ts";
@@ -66,6 +67,7 @@ export type GeluForm = "erf" | "tanh" | "quick";
  * "tanh" is the paper's approximation ½x(1 + tanh(√(2/π)(x + 0.044715x³))), "quick" is x·σ(1.702x) (CLIP).
  */
 export function gelu(x: Tensor, form: GeluForm = "erf"): Tensor {
+  expectWord("gelu", "the form", form, ["erf", "tanh", "quick"]);
   if (form === "quick") return x.mul(sigmoid(x.mul(1.702)));
   if (form === "tanh") {
     const inner = x

@@ -5,7 +5,7 @@ import {
   attentionWebGpu,
   readsRows,
 } from "../backends/webgpu/kernels/attention.ts";
-import { isFloat } from "../dtype.ts";
+import { expectDType, isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { Attributes, KernelOp, TensorSpec } from "../op.ts";
 import { shapeError, shown } from "../shape.ts";
@@ -216,6 +216,7 @@ export type AttentionOptions = {
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, mask, bias, lengths } = options;
+  expectDType("attention", q.dtype, "float");
   if (q.rank !== k.rank || k.rank !== v.rank || q.rank < 2 || q.rank > 4) {
     throw attentionShape(q, k, v, "q, k and v have one rank, 2 to 4: [batch heads positions width]");
   }

@@ -1,6 +1,7 @@
 /** Composites with a gradient of their own. */
 import { callKernel } from "../graph/kernel.ts";
 import type { Attributes, KernelOp, TensorSpec, Vjp } from "../op.ts";
+import { shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { fillOp } from "./source.ts";
 
@@ -20,6 +21,18 @@ export function defineComposite(spec: {
 /** The first output of a kernel op. */
 export function callFirst(op: KernelOp, inputs: readonly Tensor[], attributes: Attributes = {}): Tensor {
   return callKernel(op, inputs, attributes)[0]!;
+}
+
+/** A parameter per channel, [C], against x [B C …]. */
+export function perChannel(op: string, parameter: Tensor | null | undefined, x: Tensor): Tensor | null {
+  if (!parameter) return null;
+  if (x.rank >= 2 && parameter.size === x.shape[1]) return parameter.reshape([-1, ...x.shape.slice(2).map(() => 1)]);
+  throw shapeError(
+    "CHANNEL_PARAMETER",
+    `${op}: a parameter ${shown(parameter.shape)} does not fit the channels of ${shown(x.shape)}`,
+    "the shape is [batch channels …], and each channel has one",
+    { op, parameter: parameter.shape, x: x.shape },
+  );
 }
 
 /** True for a gradient that is known to be zero everywhere: nothing was computed from that output. */

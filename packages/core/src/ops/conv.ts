@@ -3,7 +3,7 @@ import { currentPath } from "../context.ts";
 import { VlmError } from "../errors.ts";
 import { shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { callFirst } from "./composite.ts";
+import { callFirst, perChannel } from "./composite.ts";
 import { type ConvolutionAttributes, convolutionInputOp, convolutionOp, outputSize } from "./convolution.ts";
 
 /** One number for all spatial axes, or one per axis. */
@@ -35,12 +35,12 @@ export type ConvTransposeOptions = Omit<ConvOptions, "padding"> & {
 
 /** One value per spatial axis. */
 export function perAxis(op: string, name: string, value: PerAxis, spatial: number, least: number): number[] {
-  const list = typeof value === "number" ? new Array<number>(spatial).fill(value) : [...value];
-  if (list.length === spatial && list.every((n) => Number.isInteger(n) && n >= least)) return list;
+  const list = typeof value === "number" ? new Array<number>(Math.max(0, spatial)).fill(value) : [...value];
+  if (spatial > 0 && list.length === spatial && list.every((n) => Number.isInteger(n) && n >= least)) return list;
   throw new VlmError("ArgumentError", "CONV_OPTION", {
     what: `${op}: ${name} is [${list.join(" ")}] for ${spatial} spatial axes`,
     where: currentPath() ?? undefined,
-    hint: `give one whole number ≥ ${least}, or one per axis`,
+    hint: spatial > 0 ? `give one whole number ≥ ${least}, or one per axis` : "the shape is [batch channels …]",
   });
 }
 
@@ -59,28 +59,21 @@ export function paddingOf(
     );
     return { before: total.map((t) => Math.floor(t / 2)), after: total.map((t) => Math.ceil(t / 2)) };
   }
-  const list = typeof padding === "number" ? size.map(() => padding) : padding;
-  const pairs = list.map((p) => (typeof p === "number" ? [p, p] : p));
-  return {
-    before: perAxis(
+  const list = Array.isArray(padding) ? (padding as readonly (number | readonly number[])[]) : size.map(() => padding);
+  const pairs = list.map((p) => (Array.isArray(p) && p.length === 2 ? p : [p, p]));
+  const side = (i: number): number[] =>
+    perAxis(
       op,
       "padding",
-      pairs.map((p) => p[0]!),
+      pairs.map((p) => p[i] as number),
       size.length,
       0,
-    ),
-    after: perAxis(
-      op,
-      "padding",
-      pairs.map((p) => p[1]!),
-      size.length,
-      0,
-    ),
-  };
+    );
+  return { before: side(0), after: side(1) };
 }
 
-function withBias(y: Tensor, bias: Tensor | null | undefined): Tensor {
-  return bias ? y.add(bias.reshape([-1, ...y.shape.slice(2).map(() => 1)])) : y;
+function withBias(op: string, y: Tensor, bias: Tensor | null | undefined): Tensor {
+  return bias ? y.add(perChannel(op, bias, y)!) : y;
 }
 
 function convShape(op: string, x: Tensor, w: Tensor, hint: string): VlmError {
@@ -90,8 +83,11 @@ function convShape(op: string, x: Tensor, w: Tensor, hint: string): VlmError {
   });
 }
 
+const groupsOf = (op: string, { groups = 1 }: ConvOptions | ConvTransposeOptions): number =>
+  perAxis(op, "groups", groups, 1, 1)[0]!;
+
 function convolve(op: string, spatial: number, x: Tensor, weight: Tensor, options: ConvOptions): Tensor {
-  const { groups = 1 } = options;
+  const groups = groupsOf(op, options);
   if (x.rank !== spatial + 2 || weight.rank !== spatial + 2) {
     throw convShape(op, x, weight, `both have rank ${spatial + 2}: [batch channels …] and [out in/groups …]`);
   }
@@ -108,10 +104,10 @@ function convolve(op: string, spatial: number, x: Tensor, weight: Tensor, option
   const dilation = perAxis(op, "dilation", options.dilation ?? 1, spatial, 1);
   const padding = paddingOf(op, options.padding ?? 0, size, kernel, stride, dilation);
   const attributes: ConvolutionAttributes = { stride, ...padding, dilation, groups, size, kernel };
-  if (outputSize(attributes).some((n) => n < 1)) {
-    throw convShape(op, x, weight, "the kernel is larger than the padded input");
+  if (kernel.includes(0) || outputSize(attributes).some((n) => n < 1)) {
+    throw convShape(op, x, weight, "the kernel is empty, or larger than the padded input");
   }
-  return withBias(callFirst(convolutionOp, [x, weight.cast(x.dtype)], attributes), options.bias);
+  return withBias(op, callFirst(convolutionOp, [x, weight.cast(x.dtype)], attributes), options.bias);
 }
 
 function convolveTransposed(
@@ -121,7 +117,7 @@ function convolveTransposed(
   weight: Tensor,
   options: ConvTransposeOptions,
 ): Tensor {
-  const { groups = 1 } = options;
+  const groups = groupsOf(op, options);
   if (x.rank !== spatial + 2 || weight.rank !== spatial + 2) {
     throw convShape(op, x, weight, `both have rank ${spatial + 2}: [batch channels …] and [in out/groups …]`);
   }
@@ -149,7 +145,7 @@ function convolveTransposed(
     size,
     kernel,
   };
-  return withBias(callFirst(convolutionInputOp, [x, weight.cast(x.dtype)], attributes), options.bias);
+  return withBias(op, callFirst(convolutionInputOp, [x, weight.cast(x.dtype)], attributes), options.bias);
 }
 
 /** 1-d convolution (cross-correlation) of [B C L] with weight [O C/groups K] → [B O L′]. */

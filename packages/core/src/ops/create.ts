@@ -3,7 +3,7 @@ import { checkDType, type DType, type HostArray, type HostData, hostArray } from
 import { VlmError } from "../errors.ts";
 import { floatsToBits } from "../float-bits.ts";
 import { Node } from "../graph/node.ts";
-import { checkShape, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
+import { checkShape, listOf, type Shape, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { dataOp } from "./source.ts";
 
@@ -53,6 +53,14 @@ export function fromHost(data: HostData, shape: Shape, dtype: DType): Tensor {
       what: `fromHost: a Uint16Array holds the bits of f16 or bf16, not ${dtype}`,
       hint: "pass a Uint32Array for integers",
     });
+  }
+  const kind = data instanceof Uint16Array ? Uint16Array : hostArray(checkDType("fromHost", dtype), 0).constructor;
+  if (data.constructor !== kind || data.length !== sizeOf(listOf("fromHost", shape))) {
+    throw shapeError(
+      "TENSOR_SIZE",
+      `fromHost: ${data.length} elements of ${data.constructor.name} for ${dtype} ${shown(shape)}`,
+      `a ${kind.name} of ${sizeOf(shape)} is needed; tensor(...) converts`,
+    );
   }
   return new Tensor(new Node(dataOp, [], { host: data }, { shape, dtype }, null));
 }

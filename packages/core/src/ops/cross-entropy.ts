@@ -2,7 +2,7 @@
 import { isFloat } from "../dtype.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp } from "../op.ts";
-import { axisOf, sameShape, shapeError, shown } from "../shape.ts";
+import { axisOf, expectWord, sameShape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bitAnd } from "./bits.ts";
 import { defineComposite, isZero } from "./composite.ts";
@@ -76,6 +76,7 @@ export type CrossEntropyOptions = {
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { labelSmoothing: smoothing = 0, ignoreIndex = -100, reduction = "mean" } = options;
+  expectWord("crossEntropy", "reduction", reduction, ["mean", "sum", "none"]);
   const at = axisOf("crossEntropy", options.axis ?? -1, logits.rank);
   const rest = logits.shape.filter((_, i) => i !== at);
   const dense = isFloat(target.dtype);

@@ -1,7 +1,7 @@
 /** Putting tensors together and taking them apart. */
 import { type DType, isFloat, promote } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
-import { axisOf, shapeError, shown } from "../shape.ts";
+import { axisOf, expectTensor, expectWhole, listOf, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
 import { bitOr } from "./bits.ts";
@@ -12,6 +12,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const first = tensors[0];
   if (!first)
     throw new VlmError("ArgumentError", "CONCAT_EMPTY", { what: "concat: no tensors", hint: "give at least one" });
+  for (const x of listOf("concat", tensors)) expectTensor("concat", x);
   const at = axisOf("concat", axis, first.rank);
   for (const x of tensors) {
     if (x.rank === first.rank && x.shape.every((n, i) => i === at || n === first.shape[i])) continue;
@@ -55,7 +56,9 @@ export function split(x: Tensor, sizes: number | readonly number[], axis = 0): T
   const n = x.shape[at]!;
   const list =
     typeof sizes === "number"
-      ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))
+      ? Array.from({ length: Math.ceil(n / expectWhole("split", "a size", sizes, 1)) }, (_, i) =>
+          Math.min(sizes, n - i * sizes),
+        )
       : sizes;
   if (list.reduce((a, b) => a + b, 0) !== n || list.some((size) => !Number.isInteger(size) || size < 0)) {
     throw shapeError(
@@ -88,6 +91,7 @@ export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
 
 /** x repeated as a whole: counts per axis (axes left out at the front count 1). A view until it is used. */
 export function tile(x: Tensor, counts: readonly number[]): Tensor {
+  for (const n of listOf("tile", counts)) expectWhole("tile", "a count", n, 0);
   const rank = Math.max(x.rank, counts.length);
   const shape = [...new Array<number>(rank - x.rank).fill(1), ...x.shape];
   const times = [...new Array<number>(rank - counts.length).fill(1), ...counts];
@@ -99,6 +103,7 @@ export function tile(x: Tensor, counts: readonly number[]): Tensor {
 /** Each element `count` times in a row along an axis (PyTorch's repeat_interleave). */
 export function repeat(x: Tensor, count: number, axis = 0): Tensor {
   const at = axisOf("repeat", axis, x.rank);
+  expectWhole("repeat", "the count", count, 0);
   const wide = unsqueeze(x, at + 1);
   const shape = wide.shape.map((n, i) => (i === at + 1 ? count : n));
   return expand(wide, shape).reshape(x.shape.map((n, i) => (i === at ? n * count : n)));
@@ -108,6 +113,7 @@ export function repeat(x: Tensor, count: number, axis = 0): Tensor {
 export function roll(x: Tensor, shift: number, axis = -1): Tensor {
   const at = axisOf("roll", axis, x.rank);
   const n = x.shape[at]!;
+  expectWhole("roll", "the shift", shift, Number.NEGATIVE_INFINITY);
   const by = n === 0 ? 0 : ((shift % n) + n) % n;
   if (by === 0) return x;
   const cut = (from: number, to: number): Tensor =>

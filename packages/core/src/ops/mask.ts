@@ -1,6 +1,6 @@
 /** Triangles and one-hot rows. */
 import type { DType } from "../dtype.ts";
-import { shapeError, shown } from "../shape.ts";
+import { expectWhole, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { asIndices } from "./indices.ts";
 import { iota } from "./source.ts";
@@ -8,6 +8,7 @@ import { unsqueeze } from "./view.ts";
 
 /** bool [rows columns], true where column ≤ row + offset: what a causal model may see. */
 export function triangle(rows: number, columns: number, offset = 0): Tensor {
+  expectWhole("triangle", "the offset", offset, Number.NEGATIVE_INFINITY);
   return iota(columns)
     .reshape([1, columns])
     .le(iota(rows).add(offset).reshape([rows, 1]));

@@ -5,7 +5,7 @@ import { callKernel } from "../graph/kernel.ts";
 import type { KernelOp } from "../op.ts";
 import { axesOf, shapeError, shown, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { defineComposite, isZero } from "./composite.ts";
+import { defineComposite, isZero, perChannel } from "./composite.ts";
 import { inSingle } from "./softmax.ts";
 
 const keep = { keepDims: true };
@@ -55,26 +55,35 @@ export type NormOptions = {
   eps?: number;
 };
 
-function affine(y: Tensor, { weight, bias }: NormOptions): Tensor {
-  const scaled = weight ? y.mul(weight.cast("f32")) : y;
-  return bias ? scaled.add(bias.cast("f32")) : scaled;
+function affine(op: string, y: Tensor, { weight, bias }: NormOptions): Tensor {
+  const fitting = (parameter: Tensor): Tensor => {
+    const skip = y.rank - parameter.rank;
+    if (skip >= 0 && parameter.shape.every((n, i) => n === 1 || n === y.shape[skip + i])) return parameter.cast("f32");
+    throw shapeError(
+      "NORM_PARAMETER",
+      `${op}: weight or bias ${shown(parameter.shape)} does not fit ${shown(y.shape)}`,
+      "it has the sizes of the axes that are normalised",
+      { op, parameter: parameter.shape, x: y.shape },
+    );
+  };
+  const scaled = weight ? y.mul(fitting(weight)) : y;
+  return bias ? scaled.add(fitting(bias)) : scaled;
 }
 
 /** Layer normalisation over the last axis, or the given last axes (Ba et al. 2016). Default ε 10⁻⁵. */
 export function layerNorm(x: Tensor, options: NormOptions & { axes?: number | readonly number[] } = {}): Tensor {
   const axes = axesOf("layerNorm", options.axes ?? -1, x.rank);
-  return inSingle("layerNorm", x, (single) => affine(normalize(single, axes, options.eps ?? 1e-5, true), options));
+  return inSingle("layerNorm", x, (single) =>
+    affine("layerNorm", normalize(single, axes, options.eps ?? 1e-5, true), options),
+  );
 }
 
 /** Root-mean-square normalisation over the last axis (Zhang & Sennrich 2019). Default ε 10⁻⁶. */
 export function rmsNorm(x: Tensor, options: NormOptions & { axes?: number | readonly number[] } = {}): Tensor {
   const axes = axesOf("rmsNorm", options.axes ?? -1, x.rank);
-  return inSingle("rmsNorm", x, (single) => affine(normalize(single, axes, options.eps ?? 1e-6, false), options));
-}
-
-/** Channel parameters [C] against [B C …]. */
-function perChannel(parameter: Tensor | null | undefined, rank: number): Tensor | null {
-  return parameter ? parameter.cast("f32").reshape([-1, ...new Array<number>(rank - 2).fill(1)]) : null;
+  return inSingle("rmsNorm", x, (single) =>
+    affine("rmsNorm", normalize(single, axes, options.eps ?? 1e-6, false), options),
+  );
 }
 
 /** Group normalisation of [B C …]: statistics over each group of channels and all positions (Wu & He 2018). Default ε 10⁻⁵. */
@@ -90,7 +99,8 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
   return inSingle("groupNorm", x, (single) => {
     const split = single.reshape([batch!, groups, x.size === 0 ? 0 : x.size / (batch! * groups)]);
     const y = normalize(split, [2], options.eps ?? 1e-5, true).reshape(x.shape);
-    return affine(y, { weight: perChannel(options.weight, x.rank), bias: perChannel(options.bias, x.rank) });
+    const [weight, bias] = [options.weight, options.bias].map((parameter) => perChannel("groupNorm", parameter, x));
+    return affine("groupNorm", y, { weight: weight!, bias: bias! });
   });
 }
 
@@ -113,14 +123,17 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
       hint: "give both, or none to use the batch's own",
     });
   }
-  const parameters = { weight: perChannel(options.weight, x.rank), bias: perChannel(options.bias, x.rank) };
+  const [weight, bias, centre, spread] = [options.weight, options.bias, mean, variance].map((parameter) =>
+    perChannel("batchNorm", parameter, x),
+  );
+  const parameters = { weight: weight!, bias: bias! };
   return inSingle("batchNorm", x, (single) => {
-    if (!mean || !variance) {
+    if (!centre || !spread) {
       const axes = x.shape.map((_, i) => i).filter((i) => i !== 1);
-      return affine(normalize(single, axes, eps, true), parameters);
+      return affine("batchNorm", normalize(single, axes, eps, true), parameters);
     }
-    const scale = perChannel(variance, x.rank)!.add(eps).rsqrt();
-    return affine(single.sub(perChannel(mean, x.rank)!).mul(scale), parameters);
+    const scale = spread.cast("f32").add(eps).rsqrt();
+    return affine("batchNorm", single.sub(centre.cast("f32")).mul(scale), parameters);
   });
 }
 

@@ -1,5 +1,6 @@
 /** Resizing of images and feature maps [B C S…], differentiable, by small matrices or index views. */
 import { isFloat } from "../dtype.ts";
+import { expectWord } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PerAxis, perAxis } from "./conv.ts";
 import { repeat } from "./join.ts";
@@ -23,6 +24,7 @@ export type ResizeOptions = {
  */
 export function resize(x: Tensor, size: PerAxis, options: ResizeOptions = {}): Tensor {
   const { mode = "linear", alignCorners = false } = options;
+  expectWord("resize", "mode", mode, ["nearest", "linear", "cubic"]);
   const target = perAxis("resize", "size", size, x.rank - 2, 1);
   let y = mode === "nearest" ? x : x.cast("f32");
   target.forEach((out, i) => {

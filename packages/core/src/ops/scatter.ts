@@ -6,7 +6,7 @@ import type { DType } from "../dtype.ts";
 import { VlmError } from "../errors.ts";
 import { callKernel } from "../graph/kernel.ts";
 import type { HostOperand, KernelOp, ReduceOp } from "../op.ts";
-import { axisOf, sameShape, shapeError, shown } from "../shape.ts";
+import { axisOf, expectWord, sameShape, shapeError, shown } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, maximum, minimum, mul } from "./arithmetic.ts";
 import { bitAnd } from "./bits.ts";
@@ -120,6 +120,7 @@ export type ScatterOptions = { combine?: Combine; rows?: number };
  */
 export function scatterRows(base: Tensor | null, ids: Tensor, updates: Tensor, options: ScatterOptions = {}): Tensor {
   const { combine = "add", rows = base?.shape[0] } = options;
+  expectWord("scatterRows", "combine", combine, ["set", "add", "max", "min", "mul"]);
   const index = asIndices("scatterRows", ids);
   const fits =
     updates.rank === 2 &&

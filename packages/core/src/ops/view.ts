@@ -3,7 +3,7 @@ import { currentPath } from "../context.ts";
 import { VlmError } from "../errors.ts";
 import { Node } from "../graph/node.ts";
 import type { Attributes, ViewOp } from "../op.ts";
-import { axisOf, checkShape, type Shape, sameShape, shapeError, shown, sizeOf } from "../shape.ts";
+import { axisOf, checkShape, listOf, type Shape, sameShape, shapeError, shown, sizeOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 function view(op: ViewOp, x: Tensor, attributes: Attributes): Tensor {
@@ -33,7 +33,7 @@ export const reshapeOp: ViewOp = {
 
 /** The same elements in row-major order under another shape; one size may be −1 and is inferred. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  const unknown = shape.indexOf(-1);
+  const unknown = listOf("reshape", shape).indexOf(-1);
   let full = shape;
   if (unknown >= 0) {
     const known = sizeOf(shape.filter((_, i) => i !== unknown));
@@ -74,7 +74,7 @@ export const permuteOp: ViewOp = {
 
 /** Axis i of the result is axis order[i] of x. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
-  const resolved = order.map((axis) => axisOf("permute", axis, x.rank));
+  const resolved = listOf("permute", order).map((axis) => axisOf("permute", axis, x.rank));
   if (resolved.length !== x.rank || new Set(resolved).size !== x.rank) {
     throw new VlmError("ArgumentError", "PERMUTE_ORDER", {
       what: `permute: [${order.join(" ")}] is no order of the axes of ${shown(x.shape)}`,
@@ -110,7 +110,7 @@ export const expandOp: ViewOp = {
 
 /** Repeats axes of size 1 without copying, NumPy's broadcasting; −1 keeps an axis. New axes come first. */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  const skip = shape.length - x.rank;
+  const skip = listOf("expand", shape).length - x.rank;
   const full = shape.map((n, i) => (n === -1 && i >= skip ? x.shape[i - skip]! : n));
   if (sameShape(full, x.shape)) return x;
   const fits = skip >= 0 && x.shape.every((n, i) => n === 1 || n === full[skip + i]);
@@ -187,10 +187,10 @@ export function slice(x: Tensor, ...axes: Slice[]): Tensor {
       return;
     }
     const [from, to, step = 1] = s ?? [null];
-    if (!Number.isInteger(step) || step === 0) {
+    if (!Number.isInteger(step) || step === 0 || !Number.isInteger(from ?? 0) || !Number.isInteger(to ?? 0)) {
       throw new VlmError("ArgumentError", "SLICE_STEP", {
-        what: `slice: step ${step} on axis ${axis}`,
-        hint: "a step is a whole number other than 0",
+        what: `slice: ${from} to ${to} by ${step} on axis ${axis}`,
+        hint: "they are whole numbers, and the step is not 0",
       });
     }
     const clamp = (v: number, low: number, high: number) => Math.min(Math.max(v < 0 ? v + size : v, low), high);
@@ -211,7 +211,7 @@ export function slice(x: Tensor, ...axes: Slice[]): Tensor {
 
 /** Reverses the order along the given axes. */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
-  const flipped = new Set(axes.map((axis) => axisOf("flip", axis, x.rank)));
+  const flipped = new Set(listOf("flip", axes).map((axis) => axisOf("flip", axis, x.rank)));
   if (flipped.size === 0) return x;
   return slice(x, ...x.shape.map((_, i): Slice => (flipped.has(i) ? [null, null, -1] : null)));
 }
@@ -235,8 +235,9 @@ export const padOp: ViewOp = {
 
 /** `value` around x: [before, after] for each axis (axes left out at the front are not padded). */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
+  const fit = listOf("pad", amounts).map((pair) => listOf("pad", pair).length === 2 && pair.every((n) => n >= 0));
   const missing = x.rank - amounts.length;
-  if (missing < 0 || amounts.some(([b, a]) => !Number.isInteger(b) || !Number.isInteger(a) || b < 0 || a < 0)) {
+  if (missing < 0 || fit.includes(false) || !amounts.flat().every(Number.isInteger)) {
     throw shapeError(
       "PAD_AMOUNTS",
       `pad: [${amounts.map((p) => p.join(" ")).join(", ")}] does not fit ${shown(x.shape)}`,
@@ -267,8 +268,18 @@ export const dilateOp: ViewOp = {
 
 /** step − 1 zeros between neighbours along each axis. */
 export function dilate(x: Tensor, steps: readonly number[]): Tensor {
-  if (steps.every((step) => step === 1)) return x;
+  if (counts("dilate", "steps", steps, x.rank).every((step) => step === 1)) return x;
   return view(dilateOp, x, { steps: [...steps] });
+}
+
+/** A whole number from 1 for each of `count` axes. */
+function counts(op: string, what: string, values: readonly number[], count: number): readonly number[] {
+  if (listOf(op, values).length === count && values.every((n) => Number.isInteger(n) && n >= 1)) return values;
+  throw new VlmError("ArgumentError", "VIEW_OPTION", {
+    what: `${op}: ${what} [${values.join(" ")}] for ${count} axes`,
+    where: currentPath() ?? undefined,
+    hint: "give a whole number ≥ 1 for each axis",
+  });
 }
 
 export const windowOp: ViewOp = {
@@ -360,7 +371,14 @@ export function windows(
   strides: readonly number[],
   dilations: readonly number[],
 ): Tensor {
-  return view(windowOp, x, { axes, sizes, strides, dilations });
+  const each = (what: string, values: readonly number[]): readonly number[] =>
+    counts("windows", what, values, axes.length);
+  return view(windowOp, x, {
+    axes: listOf("windows", axes).map((axis) => axisOf("windows", axis, x.rank)),
+    sizes: each("sizes", sizes),
+    strides: each("strides", strides),
+    dilations: each("dilations", dilations),
+  });
 }
 
 /** Adds an axis of size 1 before `axis` (after the last one for −1). */

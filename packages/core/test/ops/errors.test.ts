@@ -115,6 +115,80 @@ const WRONG: Record<string, () => unknown> = {
   "gradient of what is no number": () => vlm.grad(t(2), [t(2)]),
   "a kernel whose reference gives several tensors": () =>
     vlm.defineKernel({ name: "pair", reference: ((x: Tensor) => [x, x]) as never })(t(2)),
+  "reshape to sizes without brackets": () => t(2, 3).reshape(3 as never),
+  "permute by axes without brackets": () => t(2, 3).permute(1 as never),
+  "flip of an axis without brackets": () => t(2, 3).flip(0 as never),
+  "expand to a size without brackets": () => t().expand(3 as never),
+  "pad by a number": () => t(2).pad(1 as never),
+  "pad by a flat list": () => t(2).pad([1, 1] as never),
+  "tile by half": () => t(2, 2).tile([1.5, 1]),
+  "zeros of a size without brackets": () => vlm.zeros(3 as never),
+  "sum over an axis as text": () => t(2).sum("0" as never),
+  "slice from half an index": () => t(4).slice([0.5, 2]),
+  "split into parts of nothing": () => t(4).split(0),
+  "repeat by half": () => vlm.repeat(t(2, 2), 1.5),
+  "roll by half": () => vlm.roll(t(4), 0.5),
+  "dilate by nothing": () => t(4).dilate([0]),
+  "windows of no size": () => vlm.windows(t(4), [0], [0], [1], [1]),
+  "windows over an axis out of range": () => vlm.windows(t(4), [1], [2], [1], [1]),
+  "a triangle at half an offset": () => vlm.tril(t(2, 2), 0.5),
+  "concat with a number": () => vlm.concat([t(2), 1 as never]),
+  "exp of nothing": () => vlm.exp(undefined as never),
+  "matmul by a number": () => t(2, 2).matmul(2 as never),
+  "einsum with two results": () => vlm.einsum("ij->j->i", t(2, 2)),
+  "gelu of another form": () => vlm.gelu(t(2), "exact" as never),
+  "crossEntropy with another reduction": () =>
+    vlm.crossEntropy(t(2, 5), of("i32", 2), { reduction: "average" as never }),
+  "resize by another mode": () => vlm.resize(t(1, 1, 2, 2), 4, { mode: "area" as never }),
+  "resize without spatial axes": () => vlm.resize(t(2, 3), 4),
+  "scatter by another combination": () => t(3).scatter(of("i32", 2), t(2), 0, "sum" as never),
+  "attention of integers": () => vlm.scaledDotProductAttention(of("i32", 2, 3), of("i32", 2, 3), of("i32", 2, 3)),
+  "conv2d with a bias of other channels": () => vlm.conv2d(t(1, 3, 8, 8), t(1, 3, 3, 3), { bias: t(5) }),
+  "conv2d with half a group": () => vlm.conv2d(t(1, 1, 8, 8), t(4, 2, 3, 3), { groups: 0.5 }),
+  "conv2d with a kernel of nothing": () => vlm.conv2d(t(1, 3, 8, 8), t(4, 3, 0, 3)),
+  "conv2d with padding by another word": () => vlm.conv2d(t(1, 3, 8, 8), t(4, 3, 3, 3), { padding: "valid" as never }),
+  "convTranspose2d with a bias of other channels": () =>
+    vlm.convTranspose2d(t(1, 2, 8, 8), t(2, 1, 3, 3), { bias: t(5) }),
+  "layerNorm with a weight that would make it larger": () => vlm.layerNorm(t(2, 1), { weight: t(5) }),
+  "rmsNorm with a weight of more axes": () => vlm.rmsNorm(t(2, 3), { weight: t(4, 1, 3) }),
+  "groupNorm with a weight of other channels": () => vlm.groupNorm(t(1, 1, 4), 1, { weight: t(3) }),
+  "batchNorm with statistics of other channels": () =>
+    vlm.batchNorm(t(1, 1, 4), { mean: t(3), variance: vlm.ones([3]) }),
+  "fromHost of too few elements": () => vlm.fromHost(new Float32Array(3), [4], "f32"),
+  "fromHost of another array": () => vlm.fromHost(new Float32Array(4), [4], "i32"),
+  "a gradient by one tensor without brackets": () => vlm.grad(t(2).sum(), t(2) as never),
+  "a gradient by a number": () => vlm.grad(t(2).sum(), [1 as never]),
+  "a gradient of an integer": () => vlm.grad(of("i32", 2).sum(), [t(2)]),
+  "customGradient with a gradient of another shape": () => {
+    const x = t(2, 3);
+    const f = vlm.customGradient(
+      (a) => a.sum(),
+      (dy) => [dy],
+    );
+    return vlm.grad(f(x), [x]);
+  },
+  "customGradient with a gradient too few": () => {
+    const x = t(2);
+    const f = vlm.customGradient(
+      (a, b) => a.mul(b),
+      (dy) => [dy],
+    );
+    return vlm.grad(f(x, x).sum(), [x]);
+  },
+  "customGradient of a number": () =>
+    vlm.customGradient(
+      () => 1 as never,
+      () => [],
+    )(t(2)),
+  "checkpoint of several tensors": () => vlm.checkpoint((x) => [x, x] as never)(t(2)),
+  "pullback with a gradient too few": () => vlm.pullback([t(2)], [], [t(2)]),
+  "random numbers from a number": () => vlm.random.normal(0 as never, [2]),
+  "random integers below themselves": () => vlm.random.integers(vlm.random.key(0), [3], 5, 5),
+  "random integers up to a half": () => vlm.random.integers(vlm.random.key(0), [3], 0, 2.5),
+  "random numbers from high to low": () => vlm.random.uniform(vlm.random.key(0), [3], 1, 0),
+  "bernoulli with more probabilities than draws": () => vlm.random.bernoulli(vlm.random.key(0), [2], vlm.ones([3, 2])),
+  "bernoulli with a probability of two": () => vlm.random.bernoulli(vlm.random.key(0), [2], 2),
+  "a key folded with a negative number": () => vlm.random.fold(vlm.random.key(0), -1),
   "random numbers from what is no key": () => vlm.random.uniform(t(2), [3]),
   "a seed that is no whole number": () => vlm.random.key(0.5),
 };
