@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor.ts";
 import { bitAnd } from "./bits.ts";
 import { defineComposite, isZero } from "./composite.ts";
 import { checkRange } from "./indices.ts";
-import { maxOp, reduce } from "./reduce.ts";
+import { greatestOp, reduce } from "./reduce.ts";
 import { iota } from "./source.ts";
 
 const keep = { keepDims: true };
@@ -23,7 +23,7 @@ export const crossEntropyOp: KernelOp = defineComposite({
     { shape: [x!.shape[0]!], dtype: "f32" },
   ],
   reference([x, target], { smoothing }) {
-    const m = reduce(maxOp, x!, 1, keep);
+    const m = reduce(greatestOp, x!, 1, keep);
     const moved = x!.sub(m);
     const lse = moved.exp().sum(1, keep).log();
     const t = targetRows(x!, target!, smoothing as number);

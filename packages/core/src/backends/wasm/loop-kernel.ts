@@ -343,9 +343,9 @@ class LoopRenderer {
   }
 
   /**
-   * Loops over the inner range; `body` is told how many vectors to compute, one for each `values.unroll`. Long runs are cut into blocks,
-   * for sums that are exact enough: each block has sums of its own, which then are added up. So are very long ones
-   * into blocks of blocks: in f32, each number should be of at most some hundred that are added to one sum.
+   * Loops over the inner range; `body` is told how many vectors to compute, one for each `values.unroll`. Long runs are
+   * cut into blocks, for sums that are exact enough: each block has sums of its own, which then are added up. So are
+   * very long ones into blocks of blocks: in f32, each number should be of at most some hundred that are added to one sum.
    */
   private eachInner(
     lanes: number,
