@@ -1,4 +1,4 @@
-import { commit, compile, context, grad, random, type Tensor, tensor } from "@vlm/core";
+import { commit, compile, context, grad, ones, random, type Tensor, tensor } from "@vlm/core";
 import {
   Attention,
   addLoRA,
@@ -184,6 +184,15 @@ describe("BatchNorm", () => {
       expect.objectContaining({ name: "ShapeError", code: "BATCH_TOO_SMALL" }),
     );
     expect(x.pipe(layer).shape).toEqual([1, 2]);
+  });
+
+  it("refuses other channels than it was made for, which would be repeated", () => {
+    const norm = new BatchNorm(5);
+    for (const shape of [[2, 1, 4], [2, 4], [5]]) {
+      expect(() => norm.forward(ones(shape))).toThrow(
+        expect.objectContaining({ name: "ShapeError", code: "BATCH_NORM_CHANNELS" }),
+      );
+    }
   });
 });
 

@@ -36,6 +36,14 @@ export class BatchNorm extends Module {
 
   /** [B C …] → [B C …]; in training the running statistics change. */
   forward(x: Tensor): Tensor {
+    const channels = this.weight.shape[0]!;
+    if (x.rank < 2 || x.shape[1] !== channels) {
+      throw new VlmError("ShapeError", "BATCH_NORM_CHANNELS", {
+        what: `BatchNorm: made for ${channels} channels, got [${x.shape.join(" ")}]`,
+        where: currentContext().path.join(".") || undefined,
+        hint: "the shape is [batch channels …]",
+      });
+    }
     const perChannel = x.shape.map((_, axis) => (axis === 1 ? -1 : 1)); // [1 C 1 …]
     const { mean, variance } = currentContext().training ? this.batchStatistics(x) : this.running();
     const scale = this.weight.mul(variance.add(this.eps).rsqrt()); // [C]
@@ -48,7 +56,7 @@ export class BatchNorm extends Module {
   }
 
   private batchStatistics(x: Tensor): { mean: Tensor; variance: Tensor } {
-    const channels = x.shape[1] ?? 1;
+    const channels = x.shape[1]!;
     const count = x.size / channels;
     if (count < 2) {
       throw new VlmError("ShapeError", "BATCH_TOO_SMALL", {
