@@ -309,6 +309,14 @@ describe("compile", () => {
     expect(await (await f(tensor([1, 1]))).array()).toEqual([3, 3]);
   });
 
+  it("refuses results that it would lose", async () => {
+    const x = tensor([1, 2]);
+    for (const result of [3, { loss: 3 }, new Map([["x", x]])]) {
+      await expect(compile(() => result as never)()).rejects.toMatchObject({ code: "TREE_LEAF" });
+    }
+    expect(await compile(() => undefined)()).toBeUndefined();
+  });
+
   it("tells texts that look like a structure from the structure, and 0 from -0", async () => {
     const f = compile((x: Tensor, options: Record<string, unknown>) => x.mul(Object.keys(options).length));
     const one = tensor(1);
