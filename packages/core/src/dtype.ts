@@ -32,13 +32,21 @@ export function computeType(dtype: DType): ComputeType {
   return dtype === "u8" ? "u32" : (dtype as ComputeType);
 }
 
-/** A zeroed host array for `size` elements of `dtype`. */
-export function hostArray(dtype: DType, size: number): HostArray {
-  if (isFloat(dtype)) return new Float32Array(size);
-  if (dtype === "i32") return new Int32Array(size);
-  if (dtype === "u32") return new Uint32Array(size);
-  return new Uint8Array(size);
+type HostArrayKind = {
+  new (size: number): HostArray;
+  new (memory: ArrayBuffer): HostArray;
+  readonly BYTES_PER_ELEMENT: number;
+};
+
+/** The kind of host array that holds elements of `dtype`. */
+export function hostArrayKind(dtype: DType): HostArrayKind {
+  if (isFloat(dtype)) return Float32Array;
+  if (dtype === "i32") return Int32Array;
+  return dtype === "u32" ? Uint32Array : Uint8Array;
 }
+
+/** A zeroed host array for `size` elements of `dtype`. */
+export const hostArray = (dtype: DType, size: number): HostArray => new (hostArrayKind(dtype))(size);
 
 /** Rounds a number to the nearest value the dtype can hold; integers wrap as typed arrays do. */
 export function roundTo(dtype: DType, value: number): number {

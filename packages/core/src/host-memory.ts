@@ -2,7 +2,7 @@
  * Host memory that is about to be written. A page of memory that the process did not have before costs it a fault
  * (1 to 2.5 µs for 4 kB), several times what copying into it takes.
  */
-import { type DType, type HostArray, isFloat } from "./dtype.ts";
+import { type DType, type HostArray, hostArrayKind } from "./dtype.ts";
 
 /** Node's way to memory that is not cleared. */
 type Uncleared = { Buffer?: { allocUnsafeSlow?: (bytes: number) => { buffer: ArrayBuffer } } };
@@ -28,8 +28,6 @@ export function uncleared(bytes: number): ArrayBuffer {
 
 /** A host array for `size` elements of `dtype`, with any content. */
 export function unclearedArray(dtype: DType, size: number): HostArray {
-  if (isFloat(dtype)) return new Float32Array(uncleared(size * 4));
-  if (dtype === "i32") return new Int32Array(uncleared(size * 4));
-  if (dtype === "u32") return new Uint32Array(uncleared(size * 4));
-  return new Uint8Array(uncleared(size));
+  const kind = hostArrayKind(dtype);
+  return new kind(uncleared(size * kind.BYTES_PER_ELEMENT));
 }

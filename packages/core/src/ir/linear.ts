@@ -3,6 +3,7 @@
  * a loop variable, a quotient, a remainder, or a value read from an index tensor.
  * Every view of a tensor (reshape, permute, slice, ...) is an index expression; no view is ever copied.
  */
+import { axesOfAtom, stagesOf, stagesOfIndex } from "./dependence.ts";
 import type { Expr } from "./expr.ts";
 
 export type Atom =
@@ -243,18 +244,9 @@ export function strideOf(a: Linear, axis: number): number | null {
   return stride;
 }
 
+/** What differs by stage may differ along any axis. */
 function dependsOn(atom: Atom, axis: number): boolean {
-  if (atom.kind === "axis") return atom.axis === axis;
-  return atom.kind === "value" ? valueDependsOn(atom.value, axis) : indexDependsOn(atom.of, axis);
-}
-
-const indexDependsOn = (index: Linear, axis: number): boolean => index.terms.some(({ atom }) => dependsOn(atom, axis));
-
-/** Whether a value read for an index differs along the axis; stages may. */
-function valueDependsOn(value: Expr, axis: number): boolean {
-  if (value.kind === "constant") return false;
-  if (value.kind === "load" || value.kind === "index") return indexDependsOn(value.index, axis);
-  if (value.kind === "apply") return value.args.some((arg) => valueDependsOn(arg, axis));
-  if (value.kind === "stage") return true;
-  return valueDependsOn(value.value, axis) || value.conditions.some(({ index }) => indexDependsOn(index, axis));
+  if (((axesOfAtom(atom) >> axis) & 1) !== 0) return true;
+  if (atom.kind === "axis") return false;
+  return (atom.kind === "value" ? stagesOf(atom.value) : stagesOfIndex(atom.of)) !== 0;
 }

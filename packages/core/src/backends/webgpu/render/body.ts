@@ -1,20 +1,11 @@
 /** Renders expressions and stores as WGSL statements; each expression once per lane, as far out as it can be computed. */
 import { type ComputeType, computeType } from "../../../dtype.ts";
+import { axesOf, axesOfAtom, axesOfIndex, stagesOf } from "../../../ir/dependence.ts";
 import type { Expr } from "../../../ir/expr.ts";
 import type { Store } from "../../../ir/kernel.ts";
 import type { Atom, Condition, Linear, Term } from "../../../ir/linear.ts";
 import { perWord, type Shader, wgslType } from "./shader.ts";
-import {
-  axesOf,
-  axesOfAtom,
-  axesOfIndex,
-  isRun,
-  SCALAR,
-  stagesOf,
-  stepOf,
-  type VectorAxis,
-  variesIn,
-} from "./steps.ts";
+import { isRun, SCALAR, stepOf, type VectorAxis, variesIn } from "./steps.ts";
 
 /** Names of reduce results: stage → lane → name (one lane when it is the same for all). */
 export type StageNames = (stage: number, lane: number) => string;

@@ -1,5 +1,6 @@
 /** Chooses how a loop kernel is computed, and cuts long reductions of few rows in two steps. */
 import { computeType, type DType } from "../../../dtype.ts";
+import { stagesOf } from "../../../ir/dependence.ts";
 import { ExprBuilder } from "../../../ir/expr.ts";
 import type { BufferSpec, LoopKernel, Stage } from "../../../ir/kernel.ts";
 import { add, axis, constant, scale } from "../../../ir/linear.ts";
@@ -8,7 +9,6 @@ import { renderMap } from "./map.ts";
 import { chooseShape, renderReduce, type Split } from "./reduce.ts";
 import type { Rendered } from "./shader.ts";
 import { type AddBuffer, cutSteps } from "./stages.ts";
-import { stagesOf } from "./steps.ts";
 import type { Target } from "./target.ts";
 
 /** Workgroups that a device with many cores wants, and steps that a thread should at least make. */

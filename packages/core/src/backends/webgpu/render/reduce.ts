@@ -1,5 +1,6 @@
 /** Kernels with reductions: R rows in each workgroup, T threads for each row, the results of stages in shared memory. */
 import { computeType } from "../../../dtype.ts";
+import { stagesOf } from "../../../ir/dependence.ts";
 import type { BufferSpec, LoopKernel, Stage } from "../../../ir/kernel.ts";
 import { strideOf } from "../../../ir/linear.ts";
 import { AccessMap } from "./access.ts";
@@ -7,7 +8,7 @@ import { Body } from "./body.ts";
 import { indent, mainHead, powerOfTwo, product, splitPosition } from "./grid.ts";
 import { loadsOf } from "./loads.ts";
 import { type Rendered, Shader, wgslType } from "./shader.ts";
-import { isRun, SCALAR, stagesOf, type VectorAxis } from "./steps.ts";
+import { isRun, SCALAR, type VectorAxis } from "./steps.ts";
 import type { Target } from "./target.ts";
 
 type ReduceStage = Stage & { kind: "reduce" };

@@ -3,11 +3,11 @@
  * step can be spread over the whole device.
  */
 import { computeType } from "../../../dtype.ts";
+import { stagesOf, stagesOfIndex } from "../../../ir/dependence.ts";
 import { type Expr, ExprBuilder } from "../../../ir/expr.ts";
 import type { BufferSpec, LoopKernel, Stage } from "../../../ir/kernel.ts";
 import { add, axis, constant, type Linear, scale } from "../../../ir/linear.ts";
 import { product } from "./grid.ts";
-import { stagesOf, stagesOfIndex } from "./steps.ts";
 
 /** Adds a temporary of the plan; gives its number. */
 export type AddBuffer = (spec: BufferSpec) => number;
